@@ -1,0 +1,54 @@
+// What can be set, typed, with its defaults. Plain data: the loader fills it, everyone reads it, nobody changes it once
+// it is published. Durations are in milliseconds, sizes in bytes.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace corral::config {
+
+struct Address {
+  std::string host;    // a name, an IPv4 or (without brackets) an IPv6 address; a path if it is a unix socket
+  uint16_t port = 0;   // 0: a unix socket
+  bool is_unix() const { return port == 0; }
+  bool operator==(const Address&) const = default;
+};
+
+struct ServerSettings {
+  std::vector<Address> listen = {{"127.0.0.1", 6380}};
+  std::string announce;           // HOST:PORT that CLUSTER commands tell; empty: the address that the client used
+  uint32_t workers = 0;           // 0: one for each core
+  uint32_t max_clients = 10000;
+  int64_t idle_timeout_ms = 0;    // 0: never
+  int64_t drain_timeout_ms = 10'000;
+};
+
+struct UpstreamSettings {
+  std::vector<Address> seeds = {{"127.0.0.1", 7000}};
+  int64_t connect_timeout_ms = 1000;
+  int64_t request_timeout_ms = 5000;
+  int64_t refresh_interval_ms = 10'000;  // of the topology, when nothing else asks for it
+  std::string username, password;
+};
+
+struct GuardSettings {
+  std::vector<std::string> deny = {"DEBUG", "SHUTDOWN"};  // "CONFIG SET" names a subcommand
+};
+
+struct LimitSettings {
+  uint64_t client_output_bytes = 256ull << 20;  // replies waiting for a client that does not read
+  uint32_t client_pipeline = 1024;              // requests of one client that are under way at once
+  uint64_t inflight_bytes = 256ull << 20;       // requests under way to the nodes, of one worker
+  uint32_t keys_reply = 100'000;                // elements that KEYS may return
+};
+
+struct Settings {
+  ServerSettings server;
+  UpstreamSettings upstream;
+  GuardSettings guard;
+  LimitSettings limits;
+  std::string log_level = "info";  // trace debug info warn error off
+};
+
+}  // namespace corral::config

@@ -1,0 +1,133 @@
+// What every command of Redis is: its arity, flags, where its keys are, how Corral handles it and how the replies of its
+// parts merge. The one place that knows commands by name: everything else asks a CommandSpec.
+//
+// The facts (arity, flags, categories, key specs) are generated from a server's own COMMAND into command_facts.inc; what
+// Corral does with a command is said by hand in command_handling.inc.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "resp/command.h"
+#include "resp/reply_view.h"
+
+namespace corral::resp {
+
+enum class Handling : uint8_t {
+  kForward,       // to the owner of its keys' slot; without keys to any master (the same one for a connection)
+  kSplit,         // cut by slot, the parts' replies merged (by Merge)
+  kFanOut,        // to all masters, or a walk over them; replies merged (by Merge)
+  kLocal,         // answered by Corral itself (by LocalAction)
+  kTransaction,   // MULTI EXEC DISCARD WATCH UNWATCH
+  kSubscription,  // SUBSCRIBE and kin
+  kBlocking,      // BLPOP and kin: may wait for data (XREAD, XREADGROUP: only with BLOCK)
+  kScript,        // EVAL EVALSHA FCALL and their _RO forms
+};
+
+enum class Merge : uint8_t {
+  kNone,
+  kArrayByKey,  // MGET: one element a key, in the order of the request
+  kSum,         // DEL, EXISTS, DBSIZE ...: integers added
+  kAllOk,       // MSET, FLUSHALL ...: OK if all say so, else the first error
+  kFirst,       // SCRIPT LOAD: all answer the same
+  kMinimums,    // SCRIPT EXISTS: arrays of integers, the least of each place
+  kScan,        // one cursor over all masters
+  kKeys,        // KEYS
+  kRandomKey,   // RANDOMKEY
+};
+
+/// What a kLocal command is, so that the local handler needs no names. kRefuse: known, but not served through a proxy.
+enum class LocalAction : uint8_t {
+  kNone, kRefuse, kPing, kEcho, kQuit, kReset, kSelect, kHello, kAuth, kTime, kInfo, kReadOnly, kReadWrite,
+  kClientId, kClientInfo, kClientList, kClientKill, kClientSetName, kClientGetName, kClientSetInfo, kClientNoEvict,
+  kClientReply, kClientHelp, kClusterInfo, kClusterSlots, kClusterShards, kClusterNodes, kClusterKeySlot, kClusterMyId,
+  kClusterHelp, kCorralHelp, kCorralStats, kCorralTopology,
+};
+
+// Bits of CommandSpec::flags, named as COMMAND INFO names them.
+enum CommandFlag : uint32_t {
+  kFlagWrite = 1u << 0, kFlagReadOnly = 1u << 1, kFlagDenyOom = 1u << 2, kFlagAdmin = 1u << 3, kFlagPubSub = 1u << 4,
+  kFlagNoScript = 1u << 5, kFlagBlocking = 1u << 6, kFlagLoading = 1u << 7, kFlagStale = 1u << 8,
+  kFlagSkipMonitor = 1u << 9, kFlagSkipSlowlog = 1u << 10, kFlagAsking = 1u << 11, kFlagFast = 1u << 12,
+  kFlagNoAuth = 1u << 13, kFlagMayReplicate = 1u << 14, kFlagNoMandatoryKeys = 1u << 15, kFlagNoMulti = 1u << 16,
+  kFlagMovableKeys = 1u << 17, kFlagAllowBusy = 1u << 18, kFlagNoAsyncLoading = 1u << 19,
+};
+
+// Bits of KeySpec::flags, named as COMMAND INFO names them.
+enum KeyFlag : uint32_t {
+  kKeyRo = 1u << 0, kKeyRw = 1u << 1, kKeyOw = 1u << 2, kKeyRm = 1u << 3, kKeyAccess = 1u << 4, kKeyUpdate = 1u << 5,
+  kKeyInsert = 1u << 6, kKeyDelete = 1u << 7, kKeyNotKey = 1u << 8, kKeyIncomplete = 1u << 9, kKeyVariable = 1u << 10,
+};
+
+/// Where some of a command's keys are: https://redis.io/docs/reference/key-specs. Indexes count the command's name as 0.
+struct KeySpec {
+  enum class Begin : uint8_t { kUnknown, kIndex, kKeyword } begin;
+  enum class Find : uint8_t { kUnknown, kRange, kKeyNum } find;
+  uint32_t flags;             // of KeyFlag
+  int16_t begin_at;           // kIndex: the argument; kKeyword: where to start looking (negative: from the end, backwards)
+  std::string_view keyword;   // kKeyword
+  int16_t last, step, limit;  // kRange: last key relative to begin (negative: from the end), step, limit (see there)
+  int16_t keynum, first_key;  // kKeyNum: where the count is and the first key, relative to begin; step as above
+};
+
+struct CommandSpec {
+  std::string_view name;  // lower case; a subcommand's is "client|list"
+  int16_t arity;          // as Redis: exact, or at least -arity; counts the command's name (and the subcommand's)
+  uint32_t flags;         // of CommandFlag
+  uint32_t categories;    // ACL categories, bit i: kCategoryNames[i]
+  int16_t first_key, last_key, key_step;  // as in COMMAND INFO
+  std::span<const KeySpec> keys;
+  std::span<const CommandSpec> subcommands;
+  Handling handling;
+  Merge merge;
+  LocalAction local;
+  uint16_t id;  // dense number, for statistics; commands that are looked up at run time share kUnlistedCommand
+  /// Not 0: there is exactly one key and it is always this argument. The short way for GET, SET and most others.
+  uint8_t only_key;
+
+  bool is(CommandFlag flag) const { return (flags & flag) != 0; }
+  bool arity_fits(size_t argc) const {
+    return arity >= 0 ? argc == static_cast<size_t>(arity) : argc >= static_cast<size_t>(-arity);
+  }
+};
+
+inline constexpr uint16_t kUnlistedCommand = 0xFFFF;
+extern const std::span<const std::string_view> kCategoryNames;  // "@keyspace" is "keyspace"
+
+/// All commands, subcommands within them.
+std::span<const CommandSpec> all_commands();
+/// By name, any case; nullptr if the table lacks it. Allocates nothing; a few nanoseconds for the common commands.
+const CommandSpec* find_command(std::string_view name);
+/// Of a container ("client", "list"), any case; nullptr if it has no such subcommand.
+const CommandSpec* find_subcommand(const CommandSpec& container, std::string_view name);
+
+/// The keys' argument indexes in the order of the request, duplicates included. False if the arguments do not make sense
+/// (a numkeys that is no number or too large ...): such a command is for any node to refuse in its own words.
+bool find_keys(const CommandSpec& spec, const Command& command, std::vector<uint32_t>& indexes);
+
+/// kBlocking commands that will in fact not block (XREAD and XREADGROUP without BLOCK) are forwarded.
+bool may_block(const CommandSpec& spec, const Command& command);
+
+/// A spec that owns what it points at, made from one element of a COMMAND INFO reply (RESP2 or RESP3): for commands that
+/// the table lacks. Handling is kForward, or kBlocking where its flags say so. Null if the reply is not of that form.
+class UnlistedCommand {
+ public:
+  static std::unique_ptr<UnlistedCommand> from_command_info(const ReplyView& element);
+  const CommandSpec& spec() const { return spec_; }
+
+ private:
+  UnlistedCommand() = default;
+  std::string name_;
+  std::vector<std::string> strings_;
+  std::vector<KeySpec> keys_;
+  std::vector<CommandSpec> subcommands_;
+  std::vector<std::unique_ptr<UnlistedCommand>> owned_;
+  CommandSpec spec_{};
+};
+
+}  // namespace corral::resp
