@@ -1,4 +1,5 @@
-// Finds the requests in what a client sends: multibulk (*2\r\n$3\r\nGET\r\n...) and inline (GET k, with Redis' quoting).
+// Finds the requests in what a client sends: multibulk (*2\r\n$3\r\nGET\r\n...) and inline (GET k, with Redis'
+// quoting).
 //
 // It works in place and can be resumed at any byte: after kNeedMore, call scan() again with the same frame start and
 // more bytes (they may have moved), and it goes on where it stopped. It holds offsets only, and memory in proportion to
@@ -11,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "resp/command.h"
@@ -28,14 +30,27 @@ struct RequestLimits {
   uint32_t max_args = 1024 * 1024;
   uint32_t max_bulk_bytes = 512u * 1024 * 1024;
   uint32_t max_frame_bytes = 1024u * 1024 * 1024;  // client-query-buffer-limit
+  bool authenticated = true;                       // false: what passes max_args or max_bulk_bytes is called so
 
   /// What Redis allows a client that has not authenticated.
-  static constexpr RequestLimits before_auth() { return {64 * 1024, 10, 16384, 1024u * 1024 * 1024}; }
+  static constexpr RequestLimits before_auth() { return {64 * 1024, 10, 16384, 1024u * 1024 * 1024, false}; }
 };
 
 class RequestScanner {
  public:
+  RequestScanner() = default;
+  /// Moving and swapping take the resume state along; what was moved from is as new.
+  RequestScanner(RequestScanner&& other) noexcept { swap(other); }
+  RequestScanner& operator=(RequestScanner&& other) noexcept {
+    RequestScanner taken(std::move(other));
+    swap(taken);
+    return *this;
+  }
+  void swap(RequestScanner& other) noexcept;
+  friend void swap(RequestScanner& a, RequestScanner& b) noexcept { a.swap(b); }
+
   /// Scans the frame that starts at data[0] and of which `size` bytes have arrived (more frames may follow).
+  /// After kFrame the next call starts a new frame, also without reset(). After kError it stays kError.
   ScanStatus scan(const char* data, size_t size, const RequestLimits& limits);
 
   /// After kFrame: the bytes of `data` that the frame took, at least 1.
@@ -45,7 +60,9 @@ class RequestScanner {
   Command command(const char* data) const;
 
   /// After kError: "Protocol error: ..." in Redis' own words, without the "-ERR " before and the CRLF after.
-  std::string_view error() const { return error_; }
+  std::string_view error() const {
+    return state_ == State::kFailed && error_.empty() ? std::string_view(text_) : error_;
+  }
 
   /// After kNeedMore: the argument that is being received, if its length is known; declared is 0 if none is.
   struct Partial {
@@ -59,9 +76,43 @@ class RequestScanner {
   void reset();
 
  private:
-  // Implementer: yours to design. Keep pos_ (resume position while scanning; frame end after kFrame) and error_.
-  size_t pos_ = 0;
-  std::string_view error_;
+  enum class State : uint8_t {
+    kIdle,      // no frame begun, or the last one is whole
+    kCount,     // in "*3\r\n"
+    kLength,    // in "$5\r\n" or before it
+    kArgument,  // in an argument or in the two bytes after it
+    kInline,    // in a line that does not begin with '*'
+    kFailed,
+  };
+  struct LineEnd {
+    ScanStatus status;
+    size_t at;
+  };
+
+  ScanStatus resume(const char* data, size_t size, const RequestLimits& limits);
+  ScanStatus scan_count(const char* data, size_t size, const RequestLimits& limits);
+  ScanStatus scan_arguments(const char* data, size_t size, const RequestLimits& limits);
+  void scan_ordinary_arguments(const char* data, size_t size, const RequestLimits& limits);
+  ScanStatus scan_argument(const char* data, size_t size, const RequestLimits& limits);
+  ScanStatus scan_length(const char* data, size_t size, const RequestLimits& limits);
+  ScanStatus accept_count(int64_t count, size_t header_end, const RequestLimits& limits);
+  ScanStatus scan_inline(const char* data, size_t size, const RequestLimits& limits);
+  void rewrite_inline(std::string_view words);
+  LineEnd find_line_end(char mark, const char* data, size_t size, const RequestLimits& limits,
+                        std::string_view too_big);
+  ScanStatus finish();
+  ScanStatus fail(std::string_view error);
+
+  size_t pos_ = 0;           // of the line or argument that is being scanned; after kFrame: of the frame's end
+  size_t searched_ = 0;      // the line at pos_ does not end before here
+  std::vector<Slice> args_;  // the first argc_ are the arguments found; grows with them
+  std::string text_;         // the inline request in multibulk form, or an error that had to be composed
+  std::string_view error_;   // of static storage; empty: see text_
+  uint32_t argc_ = 0;        // arguments found
+  uint32_t declared_ = 0;    // arguments there will be
+  uint32_t length_ = 0;      // kArgument: of the argument at pos_
+  State state_ = State::kIdle;
+  bool inline_ = false;  // after kFrame: the request is in text_
 };
 
 }  // namespace corral::resp
