@@ -1,0 +1,202 @@
+// See schema.h.
+#include "config/schema.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+
+#include "config/units.h"
+
+namespace corral::config {
+namespace {
+
+constexpr int64_t kSecond = 1000, kHour = 3600 * kSecond, kDay = 24 * kHour;
+constexpr uint64_t kKiB = 1ull << 10, kGiB = 1ull << 30;
+
+constexpr std::array<std::string_view, 6> kLogLevels = {"trace", "debug", "info", "warn", "error", "off"};
+
+const Field kFields[] = {{"server", "listen", "Where clients connect: one address, or a list of them.",
+                          AddressList{[](Settings & s) -> auto& {return s.server.listen;
+}  // namespace
+, true
+}  // namespace corral::config
+}
+, {"server", "announce",
+   "The address that CLUSTER commands tell, for NAT and containers; empty: the one that the client used.",
+   OptionalAddress{[](Settings & s) -> auto& {return s.server.announce;
+}
+}
+}
+, {"server", "workers", "Threads that serve clients; 0: one for each core.",
+   WholeNumber{[](Settings & s) -> auto& {return s.server.workers;
+}
+, 0, 1024
+}
+}
+, {"server", "max_clients", "Clients that may be connected at once.",
+   WholeNumber{[](Settings & s) -> auto& {return s.server.max_clients;
+}
+, 1, 1'000'000
+}
+}
+, {"server", "idle_timeout", "A client that is silent for so long is closed; \"0s\": never.",
+   Duration{[](Settings & s) -> auto& {return s.server.idle_timeout_ms;
+}
+, 0, 365 * kDay
+}
+}
+, {"server", "drain_timeout", "At a stop or a takeover: how long requests under way may still take.",
+   Duration{[](Settings & s) -> auto& {return s.server.drain_timeout_ms;
+}
+, 0, kDay
+}
+}
+,
+
+    {"upstream", "seeds", "Nodes of the cluster to ask first for all the others.",
+     AddressList{[](Settings & s) -> auto& {return s.upstream.seeds;
+}
+, false
+}
+}
+, {"upstream", "connect_timeout", "How long connecting to a node may take.",
+   Duration{[](Settings & s) -> auto& {return s.upstream.connect_timeout_ms;
+}
+, 1, kHour
+}
+}
+, {"upstream", "request_timeout", "How long a request may take, with all its retries.",
+   Duration{[](Settings & s) -> auto& {return s.upstream.request_timeout_ms;
+}
+, 1, kHour
+}
+}
+, {"upstream", "refresh_interval", "How often to ask for the topology when nothing else gives a reason to.",
+   Duration{[](Settings & s) -> auto& {return s.upstream.refresh_interval_ms;
+}
+, 100, kDay
+}
+}
+, {"upstream", "username", "The user to log in to the nodes as; empty: the default user.",
+   Text{[](Settings & s) -> auto& {return s.upstream.username;
+}
+}
+}
+, {"upstream", "password", "The password to log in to the nodes with; empty: no login.",
+   Text{[](Settings & s) -> auto& {return s.upstream.password;
+}
+}
+}
+,
+
+    {"guard", "deny", "Commands that no client may send (they are answered -NOPERM).",
+     CommandList{[](Settings & s) -> auto& {return s.guard.deny;
+}
+}
+}
+,
+
+    {"limits", "client_output", "Replies that may wait for one client that does not read them.",
+     Size{[](Settings & s) -> auto& {return s.limits.client_output_bytes;
+}
+, 64 * kKiB, 1024 * kGiB
+}
+}
+, {"limits", "client_pipeline", "Requests of one client that may be under way at once.",
+   WholeNumber{[](Settings & s) -> auto& {return s.limits.client_pipeline;
+}
+, 1, 1'000'000
+}
+}
+, {"limits", "inflight", "Requests that may be under way to the nodes, together, of one worker.",
+   Size{[](Settings & s) -> auto& {return s.limits.inflight_bytes;
+}
+, 64 * kKiB, 1024 * kGiB
+}
+}
+, {"limits", "keys_reply", "Elements that a reply to KEYS may have.",
+   WholeNumber{[](Settings & s) -> auto& {return s.limits.keys_reply;
+}
+, 1, 100'000'000
+}
+}
+,
+
+    {"log", "level", "What is logged: this level and all above it.",
+     Choice{[](Settings & s) -> auto& {return s.log_level;
+}
+, kLogLevels
+}
+}
+,
+}
+;
+
+constexpr Unserved kUnserved[] = {
+    {"server", "admin", ""},
+    {"server", "tls", {}},
+    {"server", "users", {}},
+    {"upstream", "mode", "cluster"},
+    {"upstream", "master", {}},
+    {"upstream", "tls", {}},
+    {"upstream", "replica_reads", "never"},
+    {"guard", "keys", {}},
+    {"guard", "del", {}},
+    {"guard", "max_value", {}},
+    {"near_cache", "", {}},
+    {"rule", "", {}},
+};
+
+struct Describe {
+  std::string operator()(const WholeNumber& k) const {
+    return fmt::format("a whole number from {} to {}", k.min, k.max);
+  }
+  std::string operator()(const Duration& k) const {
+    return fmt::format(R"(a duration from "{}" to "{}" (a whole number and a unit: ms s m h d))",
+                       format_duration(k.min_ms), format_duration(k.max_ms));
+  }
+  std::string operator()(const Size& k) const {
+    return fmt::format(R"(a size from "{}" to "{}" (a whole number and a unit: B KiB MiB GiB))", format_size(k.min),
+                       format_size(k.max));
+  }
+  std::string operator()(const Text&) const { return "a string"; }
+  std::string operator()(const Choice& k) const { return fmt::format("one of \"{}\"", fmt::join(k.choices, "\" \"")); }
+  std::string operator()(const OptionalAddress&) const { return R"(an address "HOST:PORT" or "[v6]:PORT", or "")"; }
+  std::string operator()(const AddressList& k) const {
+    return k.unix_allowed ? R"("HOST:PORT", "[v6]:PORT" or "unix:/path", or a list of these)"
+                          : R"("HOST:PORT" or "[v6]:PORT", or a list of these)";
+  }
+  std::string operator()(const CommandList&) const {
+    return R"(a list of commands such as "DEBUG", or with a subcommand "CONFIG SET")";
+  }
+};
+
+}  // namespace
+
+std::span<const Field> fields() { return kFields; }
+
+const Field* find_field(std::string_view section, std::string_view key) {
+  const auto it =
+      std::ranges::find_if(kFields, [&](const Field& field) { return field.section == section && field.key == key; });
+  return it == std::end(kFields) ? nullptr : it;
+}
+
+const Unserved* find_unserved(std::string_view section, std::string_view key) {
+  const auto it =
+      std::ranges::find_if(kUnserved, [&](const Unserved& u) { return u.section == section && u.key == key; });
+  return it == std::end(kUnserved) ? nullptr : it;
+}
+
+std::vector<std::string_view> section_names() {
+  std::vector<std::string_view> names;
+  for (const Field& field : kFields) {
+    if (names.empty() || names.back() != field.section) names.push_back(field.section);
+  }
+  return names;
+}
+
+std::string describe_allowed(const Field& field) { return std::visit(Describe{}, field.kind); }
+
+}  // namespace corral::config

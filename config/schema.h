@@ -1,0 +1,70 @@
+// One table says what can be set: its place in the file, what it is for, what is allowed and where it goes.
+//
+// The loader, the flags and the printer walk this table and know no setting by name, so that a new setting is one line
+// in schema.cc (and one in corral.toml, which a test compares with what the printer prints).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "config/settings.h"
+
+namespace corral::config {
+
+// Each kind of value: `at` finds it in the settings, the rest says what is allowed (both ends included).
+struct WholeNumber {
+  uint32_t& (*at)(Settings&);
+  uint32_t min, max;
+};
+struct Duration {
+  int64_t& (*at)(Settings&);
+  int64_t min_ms, max_ms;
+};
+struct Size {
+  uint64_t& (*at)(Settings&);
+  uint64_t min, max;
+};
+struct Text {
+  std::string& (*at)(Settings&);
+};
+struct Choice {
+  std::string& (*at)(Settings&);
+  std::span<const std::string_view> choices;
+};
+struct OptionalAddress {  // HOST:PORT; empty: none
+  std::string& (*at)(Settings&);
+};
+struct AddressList {  // at least one
+  std::vector<Address>& (*at)(Settings&);
+  bool unix_allowed;
+};
+struct CommandList {
+  std::vector<std::string>& (*at)(Settings&);
+};
+
+struct Field {
+  std::string_view section, key;
+  std::string_view about;  // one sentence for people
+  std::variant<WholeNumber, Duration, Size, Text, Choice, OptionalAddress, AddressList, CommandList> kind;
+};
+
+// A setting of the contract that this version does not serve: refused, unless it asks for what happens anyway.
+struct Unserved {
+  std::string_view section, key;             // no key: the section or list of sections as a whole
+  std::optional<std::string_view> harmless;  // the value that asks for what happens anyway
+};
+
+std::span<const Field> fields();                                          // grouped by section
+const Field* find_field(std::string_view section, std::string_view key);  // null: there is none
+const Unserved* find_unserved(std::string_view section, std::string_view key);
+std::vector<std::string_view> section_names();
+
+// What is allowed, to follow "it must be": "a whole number from 0 to 1024".
+std::string describe_allowed(const Field& field);
+
+}  // namespace corral::config

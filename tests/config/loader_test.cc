@@ -1,0 +1,226 @@
+// Tests of config/loader.h: what a settings file may say, and the exact line for everything that it may not.
+#include "config/loader.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace corral::config {
+namespace {
+
+Settings loaded(std::string_view toml) {
+  const auto result = load_text(toml, "test.toml");
+  EXPECT_EQ(result.error, "");
+  return result ? *result : Settings{};
+}
+
+std::string error_of(std::string_view toml, const CommandCheck& is_command = {}) {
+  const auto result = load_text(toml, "test.toml", is_command);
+  EXPECT_FALSE(result) << toml;
+  return result.error;
+}
+
+TEST(Load, EmptyTextGivesTheDefaults) {
+  const Settings settings = loaded("");
+  EXPECT_EQ(settings.server.listen, (std::vector<Address>{{"127.0.0.1", 6380}}));
+  EXPECT_EQ(settings.upstream.seeds, (std::vector<Address>{{"127.0.0.1", 7000}}));
+  EXPECT_EQ(settings.guard.deny, (std::vector<std::string>{"DEBUG", "SHUTDOWN"}));
+}
+
+TEST(Load, ServerSectionIsTakenOver) {
+  const Settings settings = loaded(R"([server]
+listen = ["0.0.0.0:6380", "[::1]:6380", "unix:/run/corral.sock"]
+announce = "proxy.example:6379"
+workers = 4
+max_clients = 20000
+idle_timeout = "5m"
+drain_timeout = "30s")");
+  EXPECT_EQ(settings.server.listen, (std::vector<Address>{{"0.0.0.0", 6380}, {"::1", 6380}, {"/run/corral.sock", 0}}));
+  EXPECT_EQ(settings.server.announce, "proxy.example:6379");
+  EXPECT_EQ(settings.server.workers, 4u);
+  EXPECT_EQ(settings.server.max_clients, 20000u);
+  EXPECT_EQ(settings.server.idle_timeout_ms, 300'000);
+  EXPECT_EQ(settings.server.drain_timeout_ms, 30'000);
+}
+
+TEST(Load, UpstreamSectionIsTakenOver) {
+  const Settings settings = loaded(R"([upstream]
+seeds = ["a:7000", "b:7001"]
+connect_timeout = "300ms"
+request_timeout = "2s"
+refresh_interval = "1m"
+username = "corral"
+password = "p\"w\\")");
+  EXPECT_EQ(settings.upstream.seeds, (std::vector<Address>{{"a", 7000}, {"b", 7001}}));
+  EXPECT_EQ(settings.upstream.connect_timeout_ms, 300);
+  EXPECT_EQ(settings.upstream.request_timeout_ms, 2000);
+  EXPECT_EQ(settings.upstream.refresh_interval_ms, 60'000);
+  EXPECT_EQ(settings.upstream.username, "corral");
+  EXPECT_EQ(settings.upstream.password, "p\"w\\");
+}
+
+TEST(Load, GuardLimitsAndLogAreTakenOver) {
+  const Settings settings = loaded(R"(guard.deny = ["keys", "CONFIG set"]
+limits = { client_output = "1MiB", client_pipeline = 64, inflight = "2GiB", keys_reply = 10 }
+[log]
+level = "debug")");
+  EXPECT_EQ(settings.guard.deny, (std::vector<std::string>{"KEYS", "CONFIG SET"}));
+  EXPECT_EQ(settings.limits.client_output_bytes, 1u << 20);
+  EXPECT_EQ(settings.limits.client_pipeline, 64u);
+  EXPECT_EQ(settings.limits.inflight_bytes, 2ull << 30);
+  EXPECT_EQ(settings.limits.keys_reply, 10u);
+  EXPECT_EQ(settings.log_level, "debug");
+}
+
+TEST(Load, EmptyDenyListDeniesNothing) { EXPECT_TRUE(loaded("[guard]\ndeny = []").guard.deny.empty()); }
+
+TEST(Load, SingleAddressNeedsNoList) {
+  EXPECT_EQ(loaded("[upstream]\nseeds = \"a:1\"").upstream.seeds, (std::vector<Address>{{"a", 1}}));
+}
+
+TEST(Load, ValuesAtTheEndsOfARangeAreAllowed) {
+  EXPECT_EQ(loaded("[server]\nworkers = 1024").server.workers, 1024u);
+  EXPECT_EQ(loaded("[upstream]\nconnect_timeout = \"1ms\"").upstream.connect_timeout_ms, 1);
+  EXPECT_EQ(loaded("[limits]\ninflight = \"64KiB\"").limits.inflight_bytes, 65536u);
+}
+
+TEST(Load, UnservedSettingsThatAskForWhatHappensAnywayAreAllowed) {
+  loaded("[server]\nadmin = \"\"\n[upstream]\nmode = \"cluster\"\nreplica_reads = \"never\"");
+}
+
+TEST(LoadError, UnknownSettingIsNamedWithWhatThereIs) {
+  EXPECT_EQ(error_of("[log]\n\nlevle = \"info\""), "test.toml:3: unknown setting log.levle; [log] has level");
+  EXPECT_EQ(error_of("[server]\nworkers = 1\nWorkers = 1"),
+            "test.toml:3: unknown setting server.Workers; [server] has listen, announce, workers, max_clients, "
+            "idle_timeout, drain_timeout");
+}
+
+TEST(LoadError, UnknownSectionIsNamedWithWhatThereIs) {
+  EXPECT_EQ(error_of("[server]\n[severs]\n"),
+            "test.toml:2: unknown section severs; the sections are server, upstream, guard, limits, log");
+  EXPECT_EQ(error_of("workers = 1"),
+            "test.toml:1: unknown setting workers; the sections are server, upstream, guard, limits, log");
+}
+
+TEST(LoadError, SectionThatIsAValueIsRefused) {
+  EXPECT_EQ(error_of("server = 3"), "test.toml:1: server is 3; it must be a section, [server]");
+}
+
+TEST(LoadError, FirstLineOfSeveralIsReported) {
+  EXPECT_EQ(error_of("[upstream]\nseeds = 1\n[guard]\ndeny = 1\n"),
+            "test.toml:2: upstream.seeds is 1; it must be \"HOST:PORT\" or \"[v6]:PORT\", or a list of these");
+}
+
+TEST(LoadError, BrokenTomlSaysWhere) {
+  EXPECT_EQ(error_of("[server]\nworkers = 1\nworkers = 2").substr(0, 31), "test.toml:3: not valid TOML: Er");
+  EXPECT_EQ(error_of("[server]\nworkers =\n").find('\n'), std::string::npos);
+}
+
+TEST(LoadError, MissingFileIsNamed) {
+  EXPECT_EQ(load_file("no/such/file.toml").error, "no/such/file.toml: cannot be read: No such file or directory");
+}
+
+TEST(LoadError, WholeNumberOutOfRangeOrOfAnotherType) {
+  const std::string allowed = "; it must be a whole number from 0 to 1024";
+  EXPECT_EQ(error_of("[server]\nworkers = 1025"), "test.toml:2: server.workers is 1025" + allowed);
+  EXPECT_EQ(error_of("[server]\nworkers = -1"), "test.toml:2: server.workers is -1" + allowed);
+  EXPECT_EQ(error_of("[server]\nworkers = 4294967296"), "test.toml:2: server.workers is 4294967296" + allowed);
+  EXPECT_EQ(error_of("[server]\nworkers = 2.5"), "test.toml:2: server.workers is 2.5" + allowed);
+  EXPECT_EQ(error_of("[server]\nworkers = \"4\""), "test.toml:2: server.workers is \"4\"" + allowed);
+  EXPECT_EQ(error_of("[server]\nworkers = true"), "test.toml:2: server.workers is true" + allowed);
+  EXPECT_EQ(error_of("[server]\nworkers = [4]"), "test.toml:2: server.workers is a list" + allowed);
+  EXPECT_EQ(error_of("[server]\nworkers = {}"), "test.toml:2: server.workers is a table" + allowed);
+}
+
+TEST(LoadError, DurationOutOfRangeOrWithoutUnit) {
+  const std::string allowed = "; it must be a duration from \"1ms\" to \"1h\" (a whole number and a unit: ms s m h d)";
+  EXPECT_EQ(error_of("[upstream]\nrequest_timeout = \"5\""),
+            "test.toml:2: upstream.request_timeout is \"5\"" + allowed);
+  EXPECT_EQ(error_of("[upstream]\nrequest_timeout = 5"), "test.toml:2: upstream.request_timeout is 5" + allowed);
+  EXPECT_EQ(error_of("[upstream]\nrequest_timeout = \"0s\""),
+            "test.toml:2: upstream.request_timeout is \"0s\"" + allowed);
+  EXPECT_EQ(error_of("[upstream]\nrequest_timeout = \"1d\""),
+            "test.toml:2: upstream.request_timeout is \"1d\"" + allowed);
+}
+
+TEST(LoadError, SizeOutOfRangeOrOfAnotherUnit) {
+  const std::string allowed =
+      "; it must be a size from \"64KiB\" to \"1024GiB\" (a whole number and a unit: B KiB MiB GiB)";
+  EXPECT_EQ(error_of("[limits]\ninflight = \"1MB\""), "test.toml:2: limits.inflight is \"1MB\"" + allowed);
+  EXPECT_EQ(error_of("[limits]\ninflight = \"1KiB\""), "test.toml:2: limits.inflight is \"1KiB\"" + allowed);
+  EXPECT_EQ(error_of("[limits]\ninflight = 1048576"), "test.toml:2: limits.inflight is 1048576" + allowed);
+}
+
+TEST(LoadError, BadListenAddressIsShownAtItsLine) {
+  const std::string allowed = "; it must be \"HOST:PORT\", \"[v6]:PORT\" or \"unix:/path\", or a list of these";
+  EXPECT_EQ(error_of("[server]\nlisten = \"6380\""), "test.toml:2: server.listen is \"6380\"" + allowed);
+  EXPECT_EQ(error_of("[server]\nlisten = [\n  \"a:1\",\n  \"b:0\",\n]"),
+            "test.toml:4: server.listen has \"b:0\"" + allowed);
+  EXPECT_EQ(error_of("[server]\nlisten = [\"a:1\", 2]"), "test.toml:2: server.listen has 2" + allowed);
+  EXPECT_EQ(error_of("[server]\nlisten = []"), "test.toml:2: server.listen is empty" + allowed);
+}
+
+TEST(LoadError, ListenAddressGivenTwice) {
+  EXPECT_EQ(error_of("[server]\nlisten = [\n\"[::1]:1\",\n\"[0::1]:1\"]"),
+            "test.toml:4: server.listen names \"[0::1]:1\" twice; each address may be there once");
+}
+
+TEST(LoadError, SeedsMayBeNeitherEmptyNorUnixSockets) {
+  const std::string allowed = "; it must be \"HOST:PORT\" or \"[v6]:PORT\", or a list of these";
+  EXPECT_EQ(error_of("[upstream]\nseeds = []"), "test.toml:2: upstream.seeds is empty" + allowed);
+  EXPECT_EQ(error_of("[upstream]\nseeds = [\"unix:/x\"]"), "test.toml:2: upstream.seeds has \"unix:/x\"" + allowed);
+}
+
+TEST(LoadError, AnnounceMustBeAnAddress) {
+  const std::string allowed = "; it must be an address \"HOST:PORT\" or \"[v6]:PORT\", or \"\"";
+  EXPECT_EQ(error_of("[server]\nannounce = \"me\""), "test.toml:2: server.announce is \"me\"" + allowed);
+  EXPECT_EQ(error_of("[server]\nannounce = \"unix:/x\""), "test.toml:2: server.announce is \"unix:/x\"" + allowed);
+}
+
+TEST(LoadError, UsernameWithoutPassword) {
+  EXPECT_EQ(error_of("[upstream]\n\nusername = \"me\""),
+            "test.toml:3: upstream.username is set and upstream.password is not; a login needs both");
+}
+
+TEST(LoadError, DenyListHoldsCommandNamesOnly) {
+  const std::string allowed = "; it must be a list of commands such as \"DEBUG\", or with a subcommand \"CONFIG SET\"";
+  EXPECT_EQ(error_of("[guard]\ndeny = \"DEBUG\""), "test.toml:2: guard.deny is \"DEBUG\"" + allowed);
+  for (const std::string name : {"", " ", "A B C", "A  B", "A ", "a*"}) {
+    EXPECT_EQ(error_of("[guard]\ndeny = [\"" + name + "\"]"), "test.toml:2: guard.deny has \"" + name + "\"" + allowed);
+  }
+}
+
+TEST(LoadError, DenyListHoldsKnownCommandsIfACheckIsGiven) {
+  const CommandCheck is_command = [](std::string_view name) { return name == "DEBUG"; };
+  EXPECT_TRUE(load_text("[guard]\ndeny = [\"debug\"]", "test.toml", is_command));
+  EXPECT_EQ(error_of("[guard]\ndeny = [\"DEBUG\", \"DEBGU\"]", is_command),
+            "test.toml:2: guard.deny names \"DEBGU\"; no such command is known");
+}
+
+TEST(LoadError, LogLevelIsOneOfAList) {
+  EXPECT_EQ(error_of("[log]\nlevel = \"INFO\""),
+            "test.toml:2: log.level is \"INFO\"; it must be one of \"trace\" \"debug\" \"info\" \"warn\" \"error\" "
+            "\"off\"");
+}
+
+TEST(LoadError, SettingsThatAreNotServedYetAreRefused) {
+  const std::string leave_it_out = " is not served by this version yet; leave it out";
+  EXPECT_EQ(error_of("\n[[rule]]\nname = \"x\""), "test.toml:2: [[rule]]" + leave_it_out);
+  EXPECT_EQ(error_of("[near_cache]\nmemory = \"1MiB\""), "test.toml:1: [near_cache]" + leave_it_out);
+  EXPECT_EQ(error_of("[server]\n[server.tls]\ncert = \"x\""), "test.toml:2: server.tls" + leave_it_out);
+  EXPECT_EQ(error_of("[upstream.tls]\nca = \"x\""), "test.toml:1: upstream.tls" + leave_it_out);
+  EXPECT_EQ(error_of("[server]\nusers = [\"user a on\"]"), "test.toml:2: server.users" + leave_it_out);
+  EXPECT_EQ(error_of("[server]\nadmin = \"127.0.0.1:9380\""),
+            "test.toml:2: server.admin" + leave_it_out + " or say \"\"");
+  EXPECT_EQ(error_of("[upstream]\nmode = \"sentinel\""),
+            "test.toml:2: upstream.mode" + leave_it_out + " or say \"cluster\"");
+  EXPECT_EQ(error_of("[upstream]\nmaster = \"m\""), "test.toml:2: upstream.master" + leave_it_out);
+  EXPECT_EQ(error_of("[upstream]\nreplica_reads = \"prefer\""),
+            "test.toml:2: upstream.replica_reads" + leave_it_out + " or say \"never\"");
+  EXPECT_EQ(error_of("[guard]\nkeys = \"scan\""), "test.toml:2: guard.keys" + leave_it_out);
+  EXPECT_EQ(error_of("[guard]\ndel = \"unlink\""), "test.toml:2: guard.del" + leave_it_out);
+  EXPECT_EQ(error_of("[guard]\nmax_value = \"1MiB\""), "test.toml:2: guard.max_value" + leave_it_out);
+}
+
+}  // namespace
+}  // namespace corral::config

@@ -1,0 +1,79 @@
+// Tests of config/printer.h: what is printed loads again, and config/corral.toml is what is printed for the defaults.
+#include "config/printer.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "config/loader.h"
+#include "config/schema.h"
+
+namespace corral::config {
+namespace {
+
+// Settings that differ from the defaults in every field.
+Settings all_changed() {
+  Settings s;
+  s.server = {{{"::1", 1}, {"/run/a \"b\".sock", 0}}, "[::2]:3", 7, 11, 1500, 60'000};
+  s.upstream = {{{"a", 1}, {"1.2.3.4", 2}}, 1, 3'600'000, 100, "us\\er", "p\"a\tss\x01 \xc3\xa9"};
+  s.guard.deny = {"KEYS", "CONFIG SET"};
+  s.limits = {65537, 3, 1ull << 40, 99};
+  s.log_level = "off";
+  return s;
+}
+
+std::string text_of(const char* file) {
+  std::ifstream stream(file);
+  std::ostringstream text;
+  text << stream.rdbuf();
+  return text.str();
+}
+
+TEST(PrintSettings, DefaultsLoadAgainToTheSame) {
+  const std::string printed = print_settings({});
+  const auto again = load_text(printed, "printed");
+  ASSERT_TRUE(again) << again.error;
+  EXPECT_EQ(print_settings(*again), printed);
+}
+
+TEST(PrintSettings, ChangedSettingsLoadAgainToTheSame) {
+  const Settings changed = all_changed();
+  const auto again = load_text(print_settings(changed), "printed");
+  ASSERT_TRUE(again) << again.error;
+  EXPECT_EQ(again->server.listen, changed.server.listen);
+  EXPECT_EQ(again->upstream.seeds, changed.upstream.seeds);
+  EXPECT_EQ(again->upstream.username, changed.upstream.username);
+  EXPECT_EQ(again->upstream.password, changed.upstream.password);
+  EXPECT_EQ(again->guard.deny, changed.guard.deny);
+  EXPECT_EQ(again->limits.inflight_bytes, changed.limits.inflight_bytes);
+  EXPECT_EQ(print_settings(*again), print_settings(changed));
+}
+
+TEST(PrintSettings, EveryFieldIsPrinted) {
+  const std::string defaults = print_settings({}), changed = print_settings(all_changed());
+  for (const Field& field : fields()) {
+    const std::string start = fmt::format("\n{} = ", field.key), section = fmt::format("\n[{}]\n", field.section);
+    const auto line = [&](const std::string& text) {
+      const size_t at = text.find(start, text.find(section));
+      return at == std::string::npos ? "" : text.substr(at + 1, text.find('\n', at + 1) - at);
+    };
+    EXPECT_NE(line(defaults), "") << field.key;
+    EXPECT_NE(line(defaults), line(changed)) << field.key << " is not changed by all_changed(), or not printed";
+  }
+}
+
+TEST(ExampleFile, LoadsToTheDefaults) {
+  const auto example = load_file(CORRAL_EXAMPLE);
+  ASSERT_TRUE(example) << example.error;
+  EXPECT_EQ(print_settings(*example), print_settings({}));
+}
+
+TEST(ExampleFile, IsWhatIsPrintedForTheDefaults) {
+  EXPECT_EQ(text_of(CORRAL_EXAMPLE), print_settings({}))
+      << "make it anew: build/corral --print-config > config/corral.toml";
+}
+
+}  // namespace
+}  // namespace corral::config
