@@ -1,0 +1,66 @@
+#include "corral.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+
+#include "redis.h"
+
+namespace corral::test {
+namespace {
+
+constexpr size_t kLogShown = 8000;  // bytes of its end
+
+bool answers_ping(uint16_t port) {
+  try {
+    Client client(port, milliseconds(2000));
+    return client.command("PING") == Reply::status("PONG");
+  } catch (const std::runtime_error&) {
+    return false;
+  }
+}
+
+}  // namespace
+
+std::string corral_binary() {
+  if (const char* other = std::getenv("CORRAL_BINARY")) return other;
+  return CORRAL_BINARY_PATH;
+}
+
+Corral::Corral(CorralOptions options) : port_(options.port ? options.port : std::make_shared<Port>()) {
+  std::vector<std::string> argv = {corral_binary(), "--listen", address(), "--admin", ""};
+  argv.insert(argv.end(), {"--workers", std::to_string(options.workers)});
+  if (!options.upstream.empty()) argv.insert(argv.end(), {"--upstream", options.upstream});
+  if (!options.settings.empty()) {
+    const auto file = dir_.path() / "corral.toml";
+    std::ofstream(file) << options.settings;
+    argv.insert(argv.end(), {"--config", file.string()});
+  }
+  argv.insert(argv.end(), options.flags.begin(), options.flags.end());
+  process_ = std::make_unique<Process>(argv, dir_.path() / "log");
+  if (!options.wait_until_ready) return;
+  const bool ready = eventually([&] { return !running() || answers_ping(port()); });
+  if (!ready || !running()) throw std::runtime_error("corral does not start: " + log());
+}
+
+Corral::~Corral() {
+  if (!::testing::Test::HasFailure()) return;
+  std::string text = log();
+  if (text.size() > kLogShown) text = "...\n" + text.substr(text.size() - kLogShown);
+  std::cout << "---- log of corral (" << (running() ? "running" : "ended") << ")\n" << text << "----\n";
+}
+
+int64_t Corral::counter(const std::string& name) const {
+  const std::string value = info_field(connect().command("INFO", "corral").text, name);
+  return value.empty() ? -1 : std::stoll(value);
+}
+
+void Corral::wait_until_serving(milliseconds timeout) const {
+  Client client = connect(timeout);
+  require_eventually(
+      "corral serves all slots", [&] { return !client.command("DBSIZE").is_error(); }, timeout);
+}
+
+}  // namespace corral::test
