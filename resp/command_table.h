@@ -1,8 +1,8 @@
-// What every command of Redis is: its arity, flags, where its keys are, how Corral handles it and how the replies of its
-// parts merge. The one place that knows commands by name: everything else asks a CommandSpec.
+// What every command of Redis is: its arity, flags, where its keys are, how Corral handles it and how the replies of
+// its parts merge. The one place that knows commands by name: everything else asks a CommandSpec.
 //
-// The facts (arity, flags, categories, key specs) are generated from a server's own COMMAND into command_facts.inc; what
-// Corral does with a command is said by hand in command_handling.inc.
+// The facts (arity, flags, categories, key specs) are generated from a server's own COMMAND into command_facts.inc;
+// what Corral does with a command is said by hand in command_handling.inc.
 #pragma once
 
 #include <cstdint>
@@ -35,6 +35,7 @@ enum class Merge : uint8_t {
   kSum,         // DEL, EXISTS, DBSIZE ...: integers added
   kAllOk,       // MSET, FLUSHALL ...: OK if all say so, else the first error
   kFirst,       // SCRIPT LOAD: all answer the same
+  kAnyOk,       // SCRIPT KILL: OK if any says so, else the first error
   kMinimums,    // SCRIPT EXISTS: arrays of integers, the least of each place
   kScan,        // one cursor over all masters
   kKeys,        // KEYS
@@ -42,11 +43,13 @@ enum class Merge : uint8_t {
 };
 
 /// What a kLocal command is, so that the local handler needs no names. kRefuse: known, but not served through a proxy.
+// clang-format off
 enum class LocalAction : uint8_t {
   kNone, kRefuse, kPing, kEcho, kQuit, kReset, kSelect, kHello, kAuth, kTime, kInfo, kReadOnly, kReadWrite,
   kClientId, kClientInfo, kClientList, kClientKill, kClientSetName, kClientGetName, kClientSetInfo, kClientNoEvict,
   kClientReply, kClientHelp, kClusterInfo, kClusterSlots, kClusterShards, kClusterNodes, kClusterKeySlot, kClusterMyId,
   kClusterHelp, kCorralHelp, kCorralStats, kCorralTopology,
+  kRole,  // as a master without replicas
 };
 
 // Bits of CommandSpec::flags, named as COMMAND INFO names them.
@@ -63,16 +66,37 @@ enum KeyFlag : uint32_t {
   kKeyRo = 1u << 0, kKeyRw = 1u << 1, kKeyOw = 1u << 2, kKeyRm = 1u << 3, kKeyAccess = 1u << 4, kKeyUpdate = 1u << 5,
   kKeyInsert = 1u << 6, kKeyDelete = 1u << 7, kKeyNotKey = 1u << 8, kKeyIncomplete = 1u << 9, kKeyVariable = 1u << 10,
 };
+// clang-format on
 
-/// Where some of a command's keys are: https://redis.io/docs/reference/key-specs. Indexes count the command's name as 0.
+/// A word that may stand among a command's options, for KeySpec::Begin::kOptions.
+struct OptionWord {
+  enum class Role : uint8_t {
+    kSkip,   // its arguments are not keys, whatever they look like
+    kKeys,   // keys follow it
+    kBlock,  // skipped like kSkip, and the command may wait for data
+  };
+  std::string_view word;
+  uint8_t arguments;  // that follow it; not counted for kKeys
+  Role role;
+};
+
+/// Where some of a command's keys are: https://redis.io/docs/reference/key-specs. Indexes count the command's name as
+/// 0.
+///
+/// kOptions is Corral's own form, for what Redis finds by code (SORT's STORE, the KEYS of MIGRATE): from begin_at on
+/// the arguments are read as options, and the keys follow the word whose role is kKeys. If it takes a single key it may
+/// be repeated, and the last one counts.
 struct KeySpec {
-  enum class Begin : uint8_t { kUnknown, kIndex, kKeyword } begin;
+  enum class Begin : uint8_t { kUnknown, kIndex, kKeyword, kOptions } begin;
   enum class Find : uint8_t { kUnknown, kRange, kKeyNum } find;
-  uint32_t flags;             // of KeyFlag
-  int16_t begin_at;           // kIndex: the argument; kKeyword: where to start looking (negative: from the end, backwards)
+  uint32_t flags;  // of KeyFlag
+  int16_t
+      begin_at;  // kIndex: the argument; else where to start looking (kKeyword: negative is backwards, from the end)
   std::string_view keyword;   // kKeyword
   int16_t last, step, limit;  // kRange: last key relative to begin (negative: from the end), step, limit (see there)
   int16_t keynum, first_key;  // kKeyNum: where the count is and the first key, relative to begin; step as above
+  std::span<const OptionWord> options = {};  // kOptions
+  bool instead = false;                      // if it finds keys, they are all: those of the specs before it are none
 };
 
 struct CommandSpec {
@@ -89,6 +113,8 @@ struct CommandSpec {
   uint16_t id;  // dense number, for statistics; commands that are looked up at run time share kUnlistedCommand
   /// Not 0: there is exactly one key and it is always this argument. The short way for GET, SET and most others.
   uint8_t only_key;
+  /// Not 0: this argument is the number of a slot, whose owner the command is for (CLUSTER COUNTKEYSINSLOT).
+  uint8_t slot_arg = 0;
 
   bool is(CommandFlag flag) const { return (flags & flag) != 0; }
   bool arity_fits(size_t argc) const {
@@ -97,24 +123,40 @@ struct CommandSpec {
 };
 
 inline constexpr uint16_t kUnlistedCommand = 0xFFFF;
+/// Names in the table that Redis 7.0 does not have: CORRAL, and what newer clients send unasked.
+extern const std::span<const std::string_view> kBeyondRedis70;
 extern const std::span<const std::string_view> kCategoryNames;  // "@keyspace" is "keyspace"
 
 /// All commands, subcommands within them.
 std::span<const CommandSpec> all_commands();
+/// CommandSpec::id is less than this, or kUnlistedCommand.
+size_t command_id_count();
 /// By name, any case; nullptr if the table lacks it. Allocates nothing; a few nanoseconds for the common commands.
 const CommandSpec* find_command(std::string_view name);
 /// Of a container ("client", "list"), any case; nullptr if it has no such subcommand.
 const CommandSpec* find_subcommand(const CommandSpec& container, std::string_view name);
 
-/// The keys' argument indexes in the order of the request, duplicates included. False if the arguments do not make sense
-/// (a numkeys that is no number or too large ...): such a command is for any node to refuse in its own words.
+/// The key specs as the server declares them. spec.keys differs where those are incomplete (SORT, MIGRATE ...).
+std::span<const KeySpec> declared_keys(const CommandSpec& spec);
+
+/// The keys' argument indexes in the order of the request, duplicates included. False if the arguments do not make
+/// sense (a numkeys that is no number or too large, a MSET without its last value ...): such a command is for any node
+/// to refuse in its own words. The arity may be wrong too.
+///
+/// The channels of SPUBLISH, SSUBSCRIBE and SUNSUBSCRIBE are
+/// told like keys, since they too have a slot; their KeySpec says kKeyNotKey.
 bool find_keys(const CommandSpec& spec, const Command& command, std::vector<uint32_t>& indexes);
+
+/// There may be keys that find_keys does not see: the spec says so (kUnknown, kKeyIncomplete), or none tells where the
+/// movable keys are. Only for commands that the table lacks; COMMAND GETKEYS would tell.
+bool keys_may_hide(const CommandSpec& spec);
 
 /// kBlocking commands that will in fact not block (XREAD and XREADGROUP without BLOCK) are forwarded.
 bool may_block(const CommandSpec& spec, const Command& command);
 
-/// A spec that owns what it points at, made from one element of a COMMAND INFO reply (RESP2 or RESP3): for commands that
-/// the table lacks. Handling is kForward, or kBlocking where its flags say so. Null if the reply is not of that form.
+/// A spec that owns what it points at, made from one element of a COMMAND INFO reply (RESP2 or RESP3): for commands
+/// that the table lacks. Handling is kForward, or kBlocking where its flags say so. Null if the reply is not of that
+/// form.
 class UnlistedCommand {
  public:
   static std::unique_ptr<UnlistedCommand> from_command_info(const ReplyView& element);
@@ -122,6 +164,10 @@ class UnlistedCommand {
 
  private:
   UnlistedCommand() = default;
+  bool read_keys(const ReplyView& list);
+  bool read_subcommands(const ReplyView& list);
+  void guess_keys();
+
   std::string name_;
   std::vector<std::string> strings_;
   std::vector<KeySpec> keys_;

@@ -1,0 +1,173 @@
+// Finds the keys of a request by its command's key specs.
+//
+// The arguments come from clients and the specs of unlisted commands from servers, so nothing here trusts either: a key
+// is told only if it lies within the request.
+// Source: https://redis.io/docs/reference/key-specs and Redis 7.0's COMMAND GETKEYS, with which the tests compare.
+#include <algorithm>
+#include <charconv>
+
+#include "resp/command_table.h"
+#include "resp/packed_name.h"
+
+namespace corral::resp {
+namespace {
+
+using Begin = KeySpec::Begin;
+using Find = KeySpec::Find;
+using Role = OptionWord::Role;
+
+/// Arguments first, first + step, ... last. Positions are signed and wide, so that no sum of them overflows.
+struct Range {
+  int64_t first, last, step;
+};
+
+enum class Found : uint8_t {
+  kKeys,
+  kNone,      // the spec's keys are not there, which is no fault of the request
+  kNonsense,  // the request cannot be valid
+};
+
+const OptionWord* find_option(const KeySpec& spec, std::string_view argument) {
+  for (const OptionWord& option : spec.options)
+    if (equals_ignoring_case(argument, option.word)) return &option;
+  return nullptr;
+}
+
+/// Where the keys of a kOptions spec begin, 0 if nowhere; `blocks` says whether a kBlock word came before them.
+int64_t walk_options(const KeySpec& spec, const Command& command, bool& blocks) {
+  auto argc = static_cast<int64_t>(command.argc());
+  int64_t begin = 0;
+  for (int64_t i = spec.begin_at; i < argc; i++) {
+    const OptionWord* option = find_option(spec, command.arg(i));
+    if (!option) continue;
+    if (option->role == Role::kBlock) blocks = true;
+    if (option->role == Role::kKeys && i + 1 < argc) {
+      begin = i + 1;
+      if (spec.last != 0) return begin;
+    }
+    i += option->arguments;
+  }
+  return begin;
+}
+
+/// The argument after the keyword, 0 if it is not there. A negative start counts from the end, and goes backwards.
+int64_t find_keyword(const KeySpec& spec, const Command& command) {
+  auto argc = static_cast<int64_t>(command.argc());
+  int64_t step = spec.begin_at < 0 ? -1 : 1;
+  for (int64_t i = spec.begin_at < 0 ? argc + spec.begin_at : spec.begin_at; i > 0 && i < argc; i += step) {
+    std::string_view argument = command.arg(i);
+    if (std::equal(argument.begin(), argument.end(), spec.keyword.begin(), spec.keyword.end(),
+                   [](char a, char b) { return lower(a) == lower(b); }))
+      return i + 1;
+  }
+  return 0;
+}
+
+/// 0 if the keys begin nowhere.
+int64_t find_begin(const KeySpec& spec, const Command& command) {
+  bool blocks = false;
+  switch (spec.begin) {
+    case Begin::kUnknown:
+      return 0;
+    case Begin::kIndex:
+      return spec.begin_at;
+    case Begin::kKeyword:
+      return find_keyword(spec, command);
+    case Begin::kOptions:
+      return walk_options(spec, command, blocks);
+  }
+  return 0;
+}
+
+Found find_range(const KeySpec& spec, int64_t begin, int64_t argc, Range& range) {
+  int64_t last = begin + spec.last;
+  if (spec.last < 0 && spec.limit > 1) {
+    if ((argc - begin) % spec.limit != 0) return Found::kNonsense;
+    last = begin + (argc - begin) / spec.limit + spec.last;
+  } else if (spec.last < 0) {
+    last = argc + spec.last;
+  }
+  if (last == begin - 1) return Found::kNone;
+  range = {begin, last, spec.step};
+  return last < begin || (last - begin + 1) % spec.step != 0 ? Found::kNonsense : Found::kKeys;
+}
+
+/// As Redis reads a number of keys: digits without a sign and without leading zeros.
+bool parse_key_count(std::string_view text, int32_t& count) {
+  if (text.empty() || text[0] == '-' || (text[0] == '0' && text.size() > 1)) return false;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+Found find_counted(const CommandSpec& spec, const KeySpec& key, int64_t begin, const Command& command, Range& range) {
+  int64_t count_at = begin + key.keynum;
+  int32_t count;
+  if (count_at < 1 || count_at >= static_cast<int64_t>(command.argc())) return Found::kNonsense;
+  if (!parse_key_count(command.arg(count_at), count)) return Found::kNonsense;
+  if (count == 0) return spec.is(kFlagNoMandatoryKeys) ? Found::kNone : Found::kNonsense;
+  range = {begin + key.first_key, begin + key.first_key + (int64_t{count} - 1) * key.step, key.step};
+  return Found::kKeys;
+}
+
+Found find_keys_of_spec(const CommandSpec& spec, const KeySpec& key, const Command& command, Range& range) {
+  int64_t begin = find_begin(key, command);
+  if (begin < 1 || key.find == Find::kUnknown) return Found::kNone;
+  if (key.step < 1) return Found::kNonsense;
+  auto argc = static_cast<int64_t>(command.argc());
+  Found found =
+      key.find == Find::kRange ? find_range(key, begin, argc, range) : find_counted(spec, key, begin, command, range);
+  if (found != Found::kKeys) return found;
+  return range.first >= 1 && range.last < argc ? Found::kKeys : Found::kNonsense;
+}
+
+/// Whether a request of this command must have a key.
+bool needs_keys(const CommandSpec& spec) {
+  auto always_there = [](const KeySpec& key) {
+    return key.begin != Begin::kUnknown && key.find != Find::kUnknown && (key.flags & kKeyNotKey) == 0;
+  };
+  return !spec.is(kFlagNoMandatoryKeys) && std::any_of(spec.keys.begin(), spec.keys.end(), always_there);
+}
+
+}  // namespace
+
+bool find_keys(const CommandSpec& spec, const Command& command, std::vector<uint32_t>& indexes) {
+  indexes.clear();
+  if (spec.only_key != 0) {
+    if (spec.only_key >= command.argc()) return false;
+    indexes.push_back(spec.only_key);
+    return true;
+  }
+  for (const KeySpec& key : spec.keys) {
+    Range range;
+    Found found = find_keys_of_spec(spec, key, command, range);
+    if (found == Found::kNone) continue;
+    if (found == Found::kNonsense || key.instead) indexes.clear();
+    if (found == Found::kNonsense) return false;
+    for (int64_t i = range.first; i <= range.last; i += range.step) indexes.push_back(static_cast<uint32_t>(i));
+  }
+  if (!std::is_sorted(indexes.begin(), indexes.end())) std::sort(indexes.begin(), indexes.end());
+  return !indexes.empty() || !needs_keys(spec);
+}
+
+bool keys_may_hide(const CommandSpec& spec) {
+  if (spec.is(kFlagMovableKeys) && spec.keys.empty()) return true;
+  return std::any_of(spec.keys.begin(), spec.keys.end(), [](const KeySpec& key) {
+    bool complete_by_hand = key.begin == Begin::kOptions;
+    bool unknown = key.begin == Begin::kUnknown || key.find == Find::kUnknown;
+    return !complete_by_hand && (unknown || (key.flags & kKeyIncomplete) != 0);
+  });
+}
+
+bool may_block(const CommandSpec& spec, const Command& command) {
+  if (spec.handling != Handling::kBlocking) return false;
+  for (const KeySpec& key : spec.keys) {
+    auto blocks_by_option = [](const OptionWord& option) { return option.role == Role::kBlock; };
+    if (std::none_of(key.options.begin(), key.options.end(), blocks_by_option)) continue;
+    bool blocks = false;
+    walk_options(key, command, blocks);
+    return blocks;
+  }
+  return true;
+}
+
+}  // namespace corral::resp

@@ -1,0 +1,199 @@
+// Builds the command table at compile time, from the generated facts and the handling that is said by hand, and finds
+// commands in it.
+#include "resp/command_table.h"
+
+#include <algorithm>
+#include <array>
+
+#include "resp/packed_name.h"
+
+namespace corral::resp {
+namespace {
+
+using enum Handling;
+using enum LocalAction;
+using Begin = KeySpec::Begin;
+using Find = KeySpec::Find;
+using Role = OptionWord::Role;
+
+/// What a server says of one command; the key specs are kFactKeys[keys_at] and on.
+struct Fact {
+  std::string_view name;
+  int16_t arity;
+  uint32_t flags;
+  uint32_t categories;
+  int16_t first_key = 0, last_key = 0, key_step = 0;
+  uint16_t keys_at = 0;
+  uint16_t key_count = 0;
+};
+
+/// How the commands of `names` (separated by spaces) are handled.
+struct HandlingLine {
+  constexpr HandlingLine(Handling h, std::string_view n) : handling(h), names(n) {}
+  constexpr HandlingLine(Handling h, Merge m, std::string_view n) : handling(h), merge(m), names(n) {}
+  constexpr HandlingLine(LocalAction l, std::string_view n) : handling(kLocal), local(l), names(n) {}
+
+  Handling handling;
+  Merge merge = Merge::kNone;
+  LocalAction local = LocalAction::kNone;
+  std::string_view names;
+};
+
+struct SlotArgument {
+  std::string_view name;
+  uint8_t argument;
+};
+
+struct KeysByHand {
+  std::string_view name;
+  std::span<const KeySpec> keys;
+};
+
+#include "resp/command_facts.inc"
+#include "resp/command_handling.inc"
+
+constexpr bool is_subcommand(std::string_view name) { return name.find('|') != name.npos; }
+
+constexpr std::string_view container_of(std::string_view name) { return name.substr(0, name.find('|')); }
+
+constexpr size_t kFactCount = std::size(kFacts) + std::size(kOwnFacts);
+
+/// All facts in the order of their names, so that each list below is walked once and what it names is looked up.
+constexpr std::array<Fact, kFactCount> sorted_facts() {
+  std::array<Fact, kFactCount> facts{};
+  std::copy(std::begin(kOwnFacts), std::end(kOwnFacts), std::copy(std::begin(kFacts), std::end(kFacts), facts.begin()));
+  std::sort(facts.begin(), facts.end(), [](const Fact& a, const Fact& b) { return a.name < b.name; });
+  return facts;
+}
+constexpr std::array<Fact, kFactCount> kSortedFacts = sorted_facts();
+
+/// kFactCount if there is none.
+constexpr size_t find_fact(std::string_view name) {
+  auto less = [](const Fact& fact, std::string_view text) { return fact.name < text; };
+  auto found = std::lower_bound(kSortedFacts.begin(), kSortedFacts.end(), name, less);
+  bool good = found != kSortedFacts.end() && found->name == name;
+  return good ? static_cast<size_t>(found - kSortedFacts.begin()) : kFactCount;
+}
+
+/// What the lists by hand say of each fact. A throw fails the build, so that nothing falls through by oversight.
+struct ByHand {
+  const HandlingLine* line = nullptr;
+  std::span<const KeySpec> keys;
+  uint8_t slot_arg = 0;
+};
+
+consteval size_t fact_named_by_hand(std::string_view name) {
+  size_t i = find_fact(name);
+  if (i == kFactCount) throw "command_handling.inc: a name that no command has";
+  return i;
+}
+
+consteval std::array<ByHand, kFactCount> collect_by_hand() {
+  std::array<ByHand, kFactCount> all{};
+  for (const HandlingLine& line : kHandlingLines) {
+    for (std::string_view rest = line.names; !rest.empty();) {
+      std::string_view name = rest.substr(0, rest.find(' '));
+      rest.remove_prefix(std::min(rest.size(), name.size() + 1));
+      ByHand& by_hand = all[fact_named_by_hand(name)];
+      if (by_hand.line) throw "kHandlingLines: a command is named twice";
+      by_hand.line = &line;
+    }
+  }
+  for (const KeysByHand& keys : kKeysByHand) all[fact_named_by_hand(keys.name)].keys = keys.keys;
+  for (const SlotArgument& slot : kSlotArguments) all[fact_named_by_hand(slot.name)].slot_arg = slot.argument;
+  for (size_t i = 0; i < kFactCount; i++)
+    if (!all[i].line && kSortedFacts[i].key_count == 0) throw "kHandlingLines lacks a command that has no keys";
+  return all;
+}
+constexpr std::array<ByHand, kFactCount> kByHand = collect_by_hand();
+
+constexpr std::span<const KeySpec> keys_of_fact(const Fact& fact) {
+  return std::span<const KeySpec>(kFactKeys).subspan(fact.keys_at, fact.key_count);
+}
+
+constexpr uint8_t only_key_of(std::span<const KeySpec> keys) {
+  if (keys.size() != 1) return 0;
+  const KeySpec& key = keys[0];
+  bool fixed = key.begin == Begin::kIndex && key.find == Find::kRange && key.last == 0;
+  return fixed && (key.flags & (kKeyNotKey | kKeyIncomplete)) == 0 ? static_cast<uint8_t>(key.begin_at) : 0;
+}
+
+constexpr CommandSpec make_spec(const Fact& fact, const ByHand& by_hand, size_t id) {
+  CommandSpec spec{};
+  spec.name = fact.name;
+  spec.arity = fact.arity;
+  spec.flags = fact.flags;
+  spec.categories = fact.categories;
+  spec.first_key = fact.first_key;
+  spec.last_key = fact.last_key;
+  spec.key_step = fact.key_step;
+  spec.keys = by_hand.keys.empty() ? keys_of_fact(fact) : by_hand.keys;
+  spec.handling = by_hand.line ? by_hand.line->handling : kForward;
+  spec.merge = by_hand.line ? by_hand.line->merge : Merge::kNone;
+  spec.local = by_hand.line ? by_hand.line->local : LocalAction::kNone;
+  spec.id = static_cast<uint16_t>(id);
+  spec.only_key = only_key_of(spec.keys);
+  spec.slot_arg = by_hand.slot_arg;
+  return spec;
+}
+
+constexpr size_t kSubcommandCount =
+    std::count_if(kSortedFacts.begin(), kSortedFacts.end(), [](const Fact& fact) { return is_subcommand(fact.name); });
+constexpr size_t kCommandCount = kFactCount - kSubcommandCount;
+
+template <size_t kCount>
+consteval std::array<CommandSpec, kCount> make_specs(bool subcommands, size_t first_id) {
+  std::array<CommandSpec, kCount> specs{};
+  size_t count = 0;
+  for (size_t i = 0; i < kFactCount; i++) {
+    if (is_subcommand(kSortedFacts[i].name) != subcommands) continue;
+    specs[count] = make_spec(kSortedFacts[i], kByHand[i], first_id + count);
+    count++;
+  }
+  return specs;
+}
+
+/// In the order of their names, so that those of one container are side by side.
+constexpr std::array<CommandSpec, kSubcommandCount> kSubcommands = make_specs<kSubcommandCount>(true, kCommandCount);
+
+consteval std::array<CommandSpec, kCommandCount> make_commands() {
+  std::array<CommandSpec, kCommandCount> specs = make_specs<kCommandCount>(false, 0);
+  std::span<const CommandSpec> subcommands = kSubcommands;
+  for (size_t first = 0, end; first < kSubcommandCount; first = end) {
+    std::string_view container = container_of(subcommands[first].name);
+    for (end = first; end < kSubcommandCount && container_of(subcommands[end].name) == container;) end++;
+    auto has_name = [&](const CommandSpec& spec) { return spec.name == container; };
+    std::find_if(specs.begin(), specs.end(), has_name)->subcommands = subcommands.subspan(first, end - first);
+  }
+  return specs;
+}
+constexpr std::array<CommandSpec, kCommandCount> kCommands = make_commands();
+
+constexpr auto kIndex = NameIndex<kCommandCount>::of([](size_t i) { return kCommands[i].name; });
+
+}  // namespace
+
+const std::span<const std::string_view> kCategoryNames = kCategories;
+const std::span<const std::string_view> kBeyondRedis70 = kOwnNames;
+
+std::span<const CommandSpec> all_commands() { return kCommands; }
+
+size_t command_id_count() { return kFactCount; }
+
+const CommandSpec* find_command(std::string_view name) {
+  size_t i = kIndex.find(name);
+  return i < kCommandCount ? &kCommands[i] : nullptr;
+}
+
+const CommandSpec* find_subcommand(const CommandSpec& container, std::string_view name) {
+  size_t prefix = container.name.size() + 1;
+  for (const CommandSpec& spec : container.subcommands)
+    if (equals_ignoring_case(name, spec.name.substr(prefix))) return &spec;
+  return nullptr;
+}
+
+std::span<const KeySpec> declared_keys(const CommandSpec& spec) {
+  return spec.id == kUnlistedCommand ? spec.keys : keys_of_fact(kSortedFacts[find_fact(spec.name)]);
+}
+
+}  // namespace corral::resp
