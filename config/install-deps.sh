@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# The one list of the Debian packages that Corral needs, and their installation.
+#
+#   config/install-deps.sh [build|test|bench|fuzz]     the default is test; each group holds those before it
+#
+# Does nothing, and quickly, if all are there. Services that come with a package (redis-server, nutcracker) are neither
+# started nor enabled if it was this script that installed them.
+set -euo pipefail
+
+build=(g++ cmake ninja-build ccache pkg-config
+  libuv1-dev libhiredis-dev libxxhash-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev robin-map-dev
+  libgtest-dev libbenchmark-dev)
+test=(redis-server redis-tools)
+bench=(nutcracker)
+fuzz=(clang libclang-rt-14-dev)
+
+# Installed packages whose service would start by itself.
+services=(redis-server nutcracker)
+
+die() {
+  echo "install-deps.sh: $*" >&2
+  exit 1
+}
+
+case "${1:-test}" in
+  build) wanted=("${build[@]}") ;;
+  test) wanted=("${build[@]}" "${test[@]}") ;;
+  bench) wanted=("${build[@]}" "${test[@]}" "${bench[@]}") ;;
+  fuzz) wanted=("${build[@]}" "${test[@]}" "${bench[@]}" "${fuzz[@]}") ;;
+  -h | --help)
+    sed -n '2,8s/^# \{0,1\}//p' "$0"
+    exit 0
+    ;;
+  *) die "unknown group '$1'; the groups are build, test, bench, fuzz" ;;
+esac
+
+# Those of its arguments that are not installed, one a line.
+missing_of() {
+  local installed
+  # The state "ii " is: wanted, installed, no error. Unknown names are told on stderr and end in status 1: both meant.
+  installed=$(dpkg-query -W -f='${db:Status-Abbrev}${Package}\n' "$@" 2>/dev/null | sed -n 's/^ii //p') || true
+  comm -23 <(printf '%s\n' "$@" | sort -u) <(sort -u <<<"$installed")
+}
+
+mapfile -t missing < <(missing_of "${wanted[@]}")
+((${#missing[@]})) || exit 0
+
+if ((EUID != 0)); then
+  die "these packages are missing, and only root may install them: ${missing[*]}
+  sudo apt-get install ${missing[*]}"
+fi
+command -v apt-get >/dev/null || die "there is no apt-get here; install these by other means: ${missing[*]}"
+
+# While packages are installed no service starts: the exit status 101 of this file means "not allowed".
+policy=/usr/sbin/policy-rc.d
+if [[ ! -e $policy ]]; then
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod +x "$policy"
+  trap 'rm -f "$policy"' EXIT
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+echo "Installing ${missing[*]}" >&2
+apt-get update -qq </dev/null >&2 || die "apt-get update failed"
+apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null >&2 || die "apt-get install failed"
+
+# Neither now (a policy of the machine's own may have allowed it) nor at the next boot.
+for service in "${services[@]}"; do
+  [[ " ${missing[*]} " == *" $service "* ]] || continue
+  if [[ -d /run/systemd/system ]]; then
+    systemctl disable --now "$service" >/dev/null 2>&1 || true
+  elif command -v update-rc.d >/dev/null; then
+    update-rc.d "$service" disable >/dev/null 2>&1 || true
+  fi
+done
+
+mapfile -t missing < <(missing_of "${wanted[@]}")
+((${#missing[@]} == 0)) || die "still missing after the installation: ${missing[*]}"

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Everything that the tests need, the build, and all tests. Arguments go to ctest: `tests/run.sh -R config`.
+#
+# JOBS (2) is how many compilers, and how many tests, run at once.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+jobs=${JOBS:-2}
+
+"$root/config/install-deps.sh" test
+cmake -S "$root" -B "$root/build" -G Ninja -DCMAKE_BUILD_TYPE=Release
+cmake --build "$root/build" -j "$jobs"
+exec ctest --test-dir "$root/build" --output-on-failure -j "$jobs" "$@"
