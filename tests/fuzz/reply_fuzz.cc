@@ -1,0 +1,77 @@
+// Replies: parts make no difference; a whole reply can be walked with ReplyView, whose elements lie in it one after the
+// other; parse_refusal reads any line.
+#include <algorithm>
+#include <string>
+
+#include "fuzz_input.h"
+#include "resp/refusal.h"
+#include "resp/reply_scanner.h"
+#include "resp/reply_view.h"
+
+namespace corral::fuzz {
+namespace {
+
+using resp::ReplyScanner;
+using resp::ReplyView;
+using resp::ScanStatus;
+
+struct Outcome {
+  ScanStatus status;
+  size_t consumed;
+  std::string error;
+  bool operator==(const Outcome&) const = default;
+};
+
+Outcome outcome_of(const ReplyScanner& scanner, ScanStatus status) {
+  return {status, status == ScanStatus::kFrame ? scanner.consumed() : 0, std::string(scanner.error())};
+}
+
+Outcome scan_in_parts(std::string_view bytes, FuzzInput& input) {
+  ReplyScanner scanner;
+  for (size_t size = 0;;) {
+    size = std::min(bytes.size(), size + input.next_part());
+    const ExactCopy copy(bytes.substr(0, size));
+    const ScanStatus status = scanner.scan(copy.data(), size);
+    if (status != ScanStatus::kNeedMore || size == bytes.size()) return outcome_of(scanner, status);
+    check(scanner.missing() > 0, "something is missing");
+  }
+}
+
+void walk(const ReplyView& view, std::string_view within) {
+  check(view.bytes().data() >= within.data(), "an element begins in its aggregate");
+  check(view.bytes().data() + view.bytes().size() <= within.data() + within.size(), "an element ends in its aggregate");
+  check(!view.bytes().empty() && view.bytes().ends_with("\r\n"), "an element is a whole reply");
+  view.integer();
+  if (view.is_error()) resp::parse_refusal(view.bytes());
+  std::string_view rest = view.bytes();
+  for (const ReplyView& element : view.elements()) {
+    walk(element, rest);
+    rest.remove_prefix(static_cast<size_t>(element.bytes().data() + element.bytes().size() - rest.data()));
+  }
+  if (view.is_aggregate() && !view.elements().empty()) check(rest.empty(), "the last element ends its aggregate");
+}
+
+void run(FuzzInput input) {
+  std::string_view rest = input.bytes();
+  ReplyScanner scanner;
+  resp::parse_refusal(rest);
+  while (!rest.empty()) {
+    const ExactCopy copy(rest);
+    const Outcome whole = outcome_of(scanner, scanner.scan(copy.data(), rest.size()));
+    check(scan_in_parts(rest, input) == whole, "parts make no difference");
+    if (whole.status != ScanStatus::kFrame) return;
+    check(whole.consumed > 0 && whole.consumed <= rest.size(), "a reply takes bytes that are there");
+    const ExactCopy reply(rest.substr(0, whole.consumed));
+    const std::string_view bytes(reply.data(), whole.consumed);
+    walk(ReplyView(bytes), bytes);
+    rest.remove_prefix(whole.consumed);
+  }
+}
+
+}  // namespace
+}  // namespace corral::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  corral::fuzz::run(corral::fuzz::FuzzInput(data, size));
+  return 0;
+}

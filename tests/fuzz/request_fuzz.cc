@@ -1,0 +1,68 @@
+// Requests: what the naive model finds, the scanner finds, in one piece and in parts, moved in memory between the parts
+// and taken over by another scanner.
+#include "../resp/request_model.h"
+#include "fuzz_input.h"
+#include "resp/request_scanner.h"
+
+namespace corral::fuzz {
+namespace {
+
+using resp::RequestScanner;
+using resp::ScanStatus;
+using test::RequestOutcome;
+
+resp::RequestLimits limits_of(uint8_t recipe) {
+  switch (recipe % 4) {
+    case 0:
+      return resp::RequestLimits::before_auth();
+    case 1:
+      return {32, 3, 40, 100};
+    default:
+      return {};
+  }
+}
+
+RequestOutcome scan_in_parts(std::string_view bytes, const resp::RequestLimits& limits, FuzzInput& input) {
+  RequestScanner scanner;
+  for (size_t size = 0;;) {
+    size = std::min(bytes.size(), size + input.next_part());
+    const ExactCopy copy(bytes.substr(0, size));
+    const ScanStatus status = scanner.scan(copy.data(), size, limits);
+    if (status != ScanStatus::kNeedMore || size == bytes.size()) {
+      return test::outcome_of(scanner, status, copy.data());
+    }
+    const RequestScanner::Partial partial = scanner.partial();
+    check(partial.declared <= limits.max_bulk_bytes, "partial.declared is within the limits");
+    check(partial.declared == 0 || partial.offset <= size, "partial.offset has arrived");
+    RequestScanner other;
+    swap(scanner, other);
+    scanner = std::move(other);
+  }
+}
+
+bool model_knows(std::string_view bytes) {
+  return bytes[0] == '*' || bytes.substr(0, bytes.find('\n')).find('\0') == std::string_view::npos;
+}
+
+void run(FuzzInput input) {
+  const resp::RequestLimits limits = limits_of(input.recipe());
+  std::string_view rest = input.bytes();
+  RequestScanner scanner;
+  while (!rest.empty()) {
+    const ExactCopy copy(rest);
+    const RequestOutcome whole = test::outcome_of(scanner, scanner.scan(copy.data(), rest.size(), limits), copy.data());
+    check(scan_in_parts(rest, limits, input) == whole, "parts make no difference");
+    if (model_knows(rest)) check(test::model_of_request(rest, limits) == whole, "the model says the same");
+    if (whole.status != ScanStatus::kFrame) return;
+    check(whole.consumed > 0 && whole.consumed <= rest.size(), "a frame takes bytes that are there");
+    rest.remove_prefix(whole.consumed);
+  }
+}
+
+}  // namespace
+}  // namespace corral::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  corral::fuzz::run(corral::fuzz::FuzzInput(data, size));
+  return 0;
+}
