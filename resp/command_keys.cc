@@ -120,6 +120,14 @@ Found find_keys_of_spec(const CommandSpec& spec, const KeySpec& key, const Comma
   return range.first >= 1 && range.last < argc ? Found::kKeys : Found::kNonsense;
 }
 
+/// False if one of them is not empty.
+bool drop_empty_keys(const Command& command, std::vector<uint32_t>& indexes) {
+  auto empty = [&](uint32_t i) { return command.arg(i).empty(); };
+  if (!std::all_of(indexes.begin(), indexes.end(), empty)) return false;
+  indexes.clear();
+  return true;
+}
+
 /// Whether a request of this command must have a key.
 bool needs_keys(const CommandSpec& spec) {
   auto always_there = [](const KeySpec& key) {
@@ -141,8 +149,10 @@ bool find_keys(const CommandSpec& spec, const Command& command, std::vector<uint
     Range range;
     Found found = find_keys_of_spec(spec, key, command, range);
     if (found == Found::kNone) continue;
-    if (found == Found::kNonsense || key.instead) indexes.clear();
-    if (found == Found::kNonsense) return false;
+    if (found == Found::kNonsense || (key.instead && !drop_empty_keys(command, indexes))) {
+      indexes.clear();
+      return false;
+    }
     for (int64_t i = range.first; i <= range.last; i += range.step) indexes.push_back(static_cast<uint32_t>(i));
   }
   if (!std::is_sorted(indexes.begin(), indexes.end())) std::sort(indexes.begin(), indexes.end());

@@ -96,7 +96,7 @@ struct KeySpec {
   int16_t last, step, limit;  // kRange: last key relative to begin (negative: from the end), step, limit (see there)
   int16_t keynum, first_key;  // kKeyNum: where the count is and the first key, relative to begin; step as above
   std::span<const OptionWord> options = {};  // kOptions
-  bool instead = false;                      // if it finds keys, they are all: those of the specs before it are none
+  bool instead = false;  // if it finds keys, those of the specs before it must be empty arguments and are none
 };
 
 struct CommandSpec {
