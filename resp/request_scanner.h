@@ -27,7 +27,7 @@ enum class ScanStatus : uint8_t {
 
 struct RequestLimits {
   uint32_t max_inline_bytes = 64 * 1024;
-  uint32_t max_args = 1024 * 1024;
+  uint32_t max_args = 0x7FFFFFFF;  // Redis before 7.0: 1024 * 1024
   uint32_t max_bulk_bytes = 512u * 1024 * 1024;
   uint32_t max_frame_bytes = 1024u * 1024 * 1024;  // client-query-buffer-limit
   bool authenticated = true;                       // false: what passes max_args or max_bulk_bytes is called so

@@ -184,11 +184,11 @@ TEST(RequestScanner, scan_RandomFramesSomeDamaged_AgreesWithNaiveModel) {
 
 TEST(RequestScanner, scan_CountOutOfRange_RefusedInRedisWords) {
   const std::string invalid = "Protocol error: invalid multibulk length";
-  for (const char* bytes : {"*1048577\r\n", "*9223372036854775808\r\n", "*01\r\n", "*+1\r\n", "*-0\r\n", "*-\r\n",
+  for (const char* bytes : {"*2147483648\r\n", "*9223372036854775808\r\n", "*01\r\n", "*+1\r\n", "*-0\r\n", "*-\r\n",
                             "* 1\r\n", "*1 \r\n", "*00\r\n", "*\r\n", "*99999999999999999999999\r\n"}) {
     EXPECT_EQ(error_of(bytes), invalid) << bytes;
   }
-  EXPECT_EQ(scan("*1048576\r\n").status, ScanStatus::kNeedMore);
+  EXPECT_EQ(scan("*2147483647\r\n").status, ScanStatus::kNeedMore);
   EXPECT_EQ(error_of("*11\r\n", RequestLimits::before_auth()), "Protocol error: unauthenticated multibulk length");
   EXPECT_EQ(error_of("*2147483648\r\n", RequestLimits::before_auth()), invalid);
   EXPECT_EQ(scan("*10\r\n", RequestLimits::before_auth()).status, ScanStatus::kNeedMore);
