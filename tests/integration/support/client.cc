@@ -36,7 +36,7 @@ std::string encode(const Args& args) {
   return out;
 }
 
-std::string encode(const std::vector<Args>& commands) {
+std::string encode_all(const std::vector<Args>& commands) {
   std::string out;
   for (const Args& args : commands) append_command(out, args);
   return out;

@@ -18,7 +18,7 @@ using Args = std::vector<std::string>;
 
 // A command as RESP's array of bulk strings.
 std::string encode(const Args& args);
-std::string encode(const std::vector<Args>& commands);
+std::string encode_all(const std::vector<Args>& commands);
 
 // The connection was refused, closed or reset by the other side.
 struct Disconnected : std::runtime_error {
@@ -52,7 +52,9 @@ class Client {
 
   // Sends bytes that are `replies` requests, and reads as many replies, both at the same time.
   std::vector<Reply> exchange(std::string_view bytes, size_t replies);
-  std::vector<Reply> pipeline(const std::vector<Args>& commands) { return exchange(encode(commands), commands.size()); }
+  std::vector<Reply> pipeline(const std::vector<Args>& commands) {
+    return exchange(encode_all(commands), commands.size());
+  }
 
   void send(std::string_view bytes);  // all of it
   // What the connection takes now, without waiting: the number of bytes, 0 if none. Throws if it is closed.

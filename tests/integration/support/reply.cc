@@ -41,7 +41,6 @@ std::optional<size_t> parse_array(std::string_view bytes, size_t begin, int64_t 
   for (int64_t i = 0; i < length; ++i) {
     const auto end = parse_reply(bytes, begin, out.elements.emplace_back());
     if (!end) return std::nullopt;
-    out.elements.back().raw.clear();
     begin = *end;
   }
   return begin;

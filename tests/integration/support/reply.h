@@ -20,7 +20,7 @@ struct Reply {
   std::string text;  // of a status, an error or a string
   int64_t integer = 0;
   std::vector<Reply> elements;
-  std::string raw;  // of the whole reply; empty in elements
+  std::string raw;  // of the whole reply
 
   bool is_error() const { return type == Type::kError; }
   bool is_nil() const { return type == Type::kNil; }
