@@ -5,22 +5,17 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <iostream>
 #include <set>
 
 #include "beside_redis.h"
+#include "support/env.h"
 
 namespace corral::test {
 namespace {
 
 constexpr size_t kDefaultSteps = 40'000;
 constexpr size_t kLongestPipeline = 60;
-
-uint64_t from_environment(const char* name, uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text ? std::strtoull(text, nullptr, 10) : otherwise;
-}
 
 class ConformanceTest : public BesideRedis {
  protected:

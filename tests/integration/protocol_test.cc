@@ -76,12 +76,6 @@ TEST_F(ProtocolTest, lines_without_an_end_are_cut_at_64_kib) {
   both_close_after("*1\r\n$" + std::string(64 * 1024 + 100, '1'));
 }
 
-TEST_F(ProtocolTest, more_than_1048576_arguments_are_refused) {
-  Client client = corral_->connect();
-  client.send("*1048577\r\n");
-  EXPECT_EQ(client.read_until_close(), "-ERR Protocol error: invalid multibulk length\r\n");
-}
-
 TEST_F(ProtocolTest, empty_requests_are_passed_over) {
   both_go_on_after("\r\n");
   both_go_on_after("\n\n\r\n");
