@@ -13,7 +13,7 @@ namespace corral::test {
 /// `resp` is the protocol, "2" or "3".
 inline std::string command_reply(RedisServer& server, const std::string& protocol) {
   Client client = server.connect();
-  client.send(encode(std::vector<Args>{{"HELLO", protocol}, {"COMMAND"}, {"QUIT"}}));
+  for (const Args& command : {Args{"HELLO", protocol}, Args{"COMMAND"}, Args{"QUIT"}}) client.send(encode(command));
   std::string bytes = client.read_until_close();
   resp::ReplyScanner scanner;
   EXPECT_EQ(scanner.scan(bytes.data(), bytes.size()), resp::ScanStatus::kFrame);
