@@ -1,0 +1,153 @@
+// The straight line: command -> what it is -> may it -> how it is handled.
+#include <string>
+
+#include "proxy/core/handlers.h"
+#include "proxy/core/parsed_request.h"
+#include "proxy/core/session.h"
+#include "proxy/core/worker.h"
+#include "resp/reply_builder.h"
+
+namespace corral::core {
+
+using resp::Command;
+using resp::CommandSpec;
+using resp::Handling;
+
+namespace {
+
+constexpr size_t kMaxAskedName = 64;  // longer names are not looked up
+
+// Redis' words: server.c, commandCheckExistence.
+void reply_unknown(Session& session, const Command& command) {
+  const CommandSpec* container = resp::find_command(command.arg(0));
+  std::string text;
+  if (container && command.argc() >= 2) {
+    std::string name(command.arg(0));
+    for (char& c : name) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+    text = "ERR unknown subcommand '" + std::string(command.arg(1).substr(0, 128)) + "'. Try " + name + " HELP.";
+  } else {
+    std::string args;
+    for (size_t i = 1; i < command.argc() && args.size() < 128; ++i) {
+      args += '\'' + std::string(command.arg(i).substr(0, 128 - args.size())) + "' ";
+    }
+    text =
+        "ERR unknown command '" + std::string(command.arg(0).substr(0, 128)) + "', with args beginning with: " + args;
+  }
+  session.reply_error(text);
+}
+
+// Asks an upstream what a command is that the table lacks. The session waits for it.
+class CommandLookup final : public Task {
+ public:
+  static void start(Session& session, std::string name) {
+    auto* task = new CommandLookup(session, std::move(name));
+    std::string bytes;
+    resp::append_command(bytes, {"COMMAND", "INFO", task->name_});
+    Request request;
+    request.session = &session;
+    request.task = task;
+    request.slot = any_slot(session);
+    request.flags = kReadOnly;
+    request.since_ms = session.worker().now_ms();
+    session.add_reference();
+    session.pause(Session::kLookup);
+    session.worker().send(request, bytes);
+  }
+
+  void on_reply(uint32_t, std::string_view bytes) override {
+    const resp::ReplyView reply(bytes);
+    const auto elements = reply.elements();
+    std::unique_ptr<resp::UnlistedCommand> found;
+    if (elements.size() == 1) found = resp::UnlistedCommand::from_command_info(elements[0]);
+    Worker& worker = session_.worker();
+    worker.process().learn_unlisted(name_, std::move(found), worker.transport().wall_clock_us());
+    session_.resume(Session::kLookup);
+    delete this;
+  }
+
+ private:
+  CommandLookup(Session& session, std::string name) : session_(session), name_(std::move(name)) {}
+
+  Session& session_;  // kept by the request's reference
+  const std::string name_;
+};
+
+// The spec of a command that the table lacks. Null: the reply has been given, or (`wait`) the session waits for a
+// lookup.
+const CommandSpec* find_unlisted(Session& session, const Command& command, bool& wait) {
+  std::string name(command.arg(0));
+  if (name.size() > kMaxAskedName || resp::find_command(name)) return nullptr;
+  for (char& c : name) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  bool known;
+  Worker& worker = session.worker();
+  const CommandSpec* spec = worker.process().unlisted(name, worker.transport().wall_clock_us(), known);
+  wait = !known;
+  if (!known) CommandLookup::start(session, std::move(name));
+  if (spec && !spec->subcommands.empty() && command.argc() >= 2) return resp::find_subcommand(*spec, command.arg(1));
+  return spec;
+}
+
+// Who may use the command. Every client is the default user until users can be configured; what a user may not do is
+// refused here, before any policy looks at the command.
+bool admit(Session& session, const CommandSpec& spec) {
+  if (!session.worker().process().guard().denies(spec)) return true;
+  session.worker().stats().guard_denied.add();
+  std::string name(spec.name);
+  for (char& c : name) c = c == '|' ? ' ' : c;
+  session.reply_error("NOPERM the command '" + name + "' is denied by this proxy's guard");
+  return false;
+}
+
+void refuse_unserved(Session& session, const CommandSpec& spec) {
+  session.reply_error("ERR the command '" + std::string(spec.name) + "' is not served by this version of Corral");
+}
+
+void run(Session& session, const Command& command, const CommandSpec& spec) {
+  switch (spec.handling) {
+    case Handling::kForward:
+    case Handling::kScript:
+      return handle_forward(session, command, spec);
+    case Handling::kSplit:
+      return handle_split(session, command, spec);
+    case Handling::kFanOut:
+      return handle_fan_out(session, command, spec);
+    case Handling::kLocal:
+      return handle_local(session, command, spec);
+    case Handling::kBlocking:
+      if (!resp::may_block(spec, command)) return handle_forward(session, command, spec);
+      return refuse_unserved(session, spec);
+    case Handling::kTransaction:
+    case Handling::kSubscription:
+      return refuse_unserved(session, spec);
+  }
+}
+
+}  // namespace
+
+bool handle(Session& session, const Command& command) {
+  const CommandSpec* spec = resp::find_command(command.arg(0));
+  if (spec && !spec->subcommands.empty() && command.argc() >= 2) {
+    spec = resp::find_subcommand(*spec, command.arg(1));
+  }
+  bool wait = false;
+  if (!spec) [[unlikely]]
+    spec = find_unlisted(session, command, wait);
+  if (wait) return false;
+  // A command for all nodes would overtake what is held for one of them.
+  if (session.holds() > 0 && spec && spec->handling == Handling::kFanOut) [[unlikely]] {
+    session.pause(Session::kHeld);
+    return false;
+  }
+  session.worker().stats().requests.add();
+  session.begin_command(spec);
+  if (!spec) [[unlikely]] {
+    reply_unknown(session, command);
+  } else if (!spec->arity_fits(command.argc())) [[unlikely]] {
+    session.reply_error("ERR wrong number of arguments for '" + std::string(spec->name) + "' command");
+  } else if (admit(session, *spec)) [[likely]] {
+    run(session, command, *spec);
+  }
+  return true;
+}
+
+}  // namespace corral::core

@@ -1,0 +1,117 @@
+// Fan out: one request to each master, as it came; the replies merged into one. Walks over the keyspace are in scan.cc.
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "proxy/core/handlers.h"
+#include "proxy/core/session.h"
+#include "proxy/core/worker.h"
+#include "resp/reply_builder.h"
+
+namespace corral::core {
+
+using resp::Command;
+using resp::CommandSpec;
+using resp::Merge;
+using resp::ReplyView;
+
+namespace {
+
+constexpr uint32_t kNoMastersPauseMs = 50;
+
+class FanOutTask final : public Task {
+ public:
+  FanOutTask(const Request& whole, Merge merge, std::string_view bytes)
+      : worker_(whole.session->worker()), whole_(whole), merge_(merge), bytes_(bytes) {}
+
+  // Each part is routed by a slot of the master that it is for, so that a failover on the way is followed.
+  void start() {
+    const auto masters = worker_.map().masters;
+    if (masters.empty()) return wait_for_masters();
+    awaited_ = static_cast<uint32_t>(masters.size());
+    for (const auto& master : masters) {
+      Request part = whole_;
+      part.task = this;
+      part.slot = master.first_slot;
+      part.session->add_reference();
+      worker_.send(part, bytes_);
+    }
+  }
+
+  void on_reply(uint32_t, std::string_view bytes) override {
+    const ReplyView reply(bytes);
+    if (reply.is_error()) {
+      if (error_.empty()) error_ = bytes;
+    } else {
+      merge(reply);
+    }
+    if (--awaited_ == 0) finish();
+  }
+
+ private:
+  void wait_for_masters() {
+    if (worker_.now_ms() - whole_.since_ms > worker_.settings().upstream.request_timeout_ms) {
+      worker_.answer(whole_, "-CLUSTERDOWN no master of the cluster is known\r\n");
+      delete this;
+      return;
+    }
+    worker_.refresh_topology();
+    worker_.after(kNoMastersPauseMs, [this] { start(); });
+  }
+
+  void merge(const ReplyView& reply) {
+    if (first_.empty()) first_ = reply.bytes();
+    sum_ += reply.integer().value_or(0);
+    if (merge_ != Merge::kMinimums) return;
+    const auto elements = reply.elements();
+    least_.resize(std::max(least_.size(), elements.size()), INT64_MAX);
+    for (size_t i = 0; i < elements.size(); ++i) least_[i] = std::min(least_[i], elements[i].integer().value_or(0));
+  }
+
+  void finish() {
+    std::string reply = error_;
+    if (merge_ == Merge::kAnyOk && !first_.empty()) reply = first_;
+    if (reply.empty()) reply = merged();
+    worker_.answer(whole_, reply);
+    delete this;
+  }
+
+  std::string merged() const {
+    std::string reply;
+    if (merge_ == Merge::kSum) {
+      resp::append_integer(reply, sum_);
+    } else if (merge_ == Merge::kMinimums) {
+      resp::append_array(reply, least_.size());
+      for (const int64_t value : least_) resp::append_integer(reply, value);
+    } else {
+      reply = first_;
+    }
+    return reply;
+  }
+
+  Worker& worker_;
+  const Request whole_;  // holds a reference to the session
+  const Merge merge_;
+  const std::string bytes_;
+  uint32_t awaited_ = 0;
+  std::string error_, first_;
+  int64_t sum_ = 0;
+  std::vector<int64_t> least_;
+};
+
+}  // namespace
+
+void handle_fan_out(Session& session, const Command& command, const CommandSpec& spec) {
+  switch (spec.merge) {
+    case Merge::kScan:
+      return handle_scan(session, command);
+    case Merge::kKeys:
+      return handle_keys(session, command);
+    case Merge::kRandomKey:
+      return handle_random_key(session, command);
+    default:
+      (new FanOutTask(session.request_for_reply(0, request_flags(spec)), spec.merge, command.bytes()))->start();
+  }
+}
+
+}  // namespace corral::core

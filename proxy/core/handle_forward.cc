@@ -1,0 +1,67 @@
+// Forward: one request to the owner of its keys' slot, as it came.
+#include "proxy/core/handlers.h"
+#include "proxy/core/session.h"
+#include "proxy/core/worker.h"
+#include "resp/slot.h"
+
+namespace corral::core {
+
+using resp::Command;
+using resp::CommandSpec;
+
+namespace {
+
+constexpr std::string_view kCrossSlot = "CROSSSLOT Keys in request don't hash to the same slot";
+
+// The number of a slot as an argument gives it; any slot's owner may refuse another argument.
+uint16_t slot_argument(const Session& session, std::string_view text) {
+  uint32_t slot = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '9' || slot >= resp::kSlots) return any_slot(session);
+    slot = slot * 10 + static_cast<uint32_t>(c - '0');
+  }
+  return text.empty() || slot >= resp::kSlots ? any_slot(session) : static_cast<uint16_t>(slot);
+}
+
+// The slot of all of the command's keys; false if they have more than one.
+bool find_slot(Session& session, const Command& command, const CommandSpec& spec, uint16_t& slot) {
+  if (spec.slot_arg != 0) {
+    slot = slot_argument(session, command.arg(spec.slot_arg));
+    return true;
+  }
+  std::vector<uint32_t>& indexes = session.worker().scratch_indexes();
+  indexes.clear();
+  if (!resp::find_keys(spec, command, indexes) || indexes.empty()) {
+    slot = any_slot(session);
+    return true;
+  }
+  slot = resp::key_slot(command.arg(indexes[0]));
+  for (const uint32_t index : indexes) {
+    if (resp::key_slot(command.arg(index)) != slot) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+uint16_t any_slot(const Session& session) {
+  const auto& masters = session.worker().map().masters;
+  return masters.empty() ? 0 : masters[session.id() % masters.size()].first_slot;
+}
+
+uint8_t request_flags(const CommandSpec& spec) {
+  const bool reads = spec.is(resp::kFlagReadOnly) && !spec.is(resp::kFlagWrite);
+  return static_cast<uint8_t>((reads ? kReadOnly : 0) | (spec.handling == resp::Handling::kScript ? kScript : 0));
+}
+
+void handle_forward(Session& session, const Command& command, const CommandSpec& spec) {
+  uint16_t slot;
+  if (spec.only_key != 0) [[likely]] {
+    slot = resp::key_slot(command.arg(spec.only_key));
+  } else if (!find_slot(session, command, spec, slot)) {
+    return session.reply_error(kCrossSlot);
+  }
+  session.forward(command.bytes(), slot, request_flags(spec));
+}
+
+}  // namespace corral::core

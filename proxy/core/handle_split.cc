@@ -1,0 +1,139 @@
+// Split and merge: a command whose keys may be in any slots is cut into one part a slot, and the parts' replies are put
+// together again (MGET, MSET, DEL, UNLINK, EXISTS, TOUCH). If all keys are in one slot it is simply forwarded.
+#include <map>
+#include <string>
+#include <vector>
+
+#include "proxy/core/handlers.h"
+#include "proxy/core/parsed_request.h"
+#include "proxy/core/session.h"
+#include "proxy/core/worker.h"
+#include "resp/reply_builder.h"
+#include "resp/slot.h"
+
+namespace corral::core {
+
+using resp::Command;
+using resp::CommandSpec;
+using resp::Merge;
+using resp::ReplyView;
+
+namespace {
+
+class SplitTask final : public Task {
+ public:
+  SplitTask(Worker& worker, const Request& whole, Merge merge, uint32_t keys)
+      : worker_(worker), whole_(whole), merge_(merge) {
+    if (merge == Merge::kArrayByKey) elements_.resize(keys);
+  }
+
+  /// The number of a part that asks for the keys with these places in the request.
+  uint32_t add_part(std::vector<uint32_t> places) {
+    parts_.push_back(std::move(places));
+    ++awaited_;
+    return static_cast<uint32_t>(parts_.size() - 1);
+  }
+
+  void on_reply(uint32_t part, std::string_view bytes) override {
+    const ReplyView reply(bytes);
+    if (reply.is_error()) {
+      if (error_.empty()) error_ = bytes;
+    } else if (merge_ == Merge::kSum) {
+      sum_ += reply.integer().value_or(0);
+    } else if (merge_ == Merge::kArrayByKey) {
+      place(part, reply);
+    }
+    if (--awaited_ == 0) finish();
+  }
+
+ private:
+  void place(uint32_t part, const ReplyView& reply) {
+    const auto elements = reply.elements();
+    for (size_t i = 0; i < elements.size() && i < parts_[part].size(); ++i) {
+      elements_[parts_[part][i]] = elements[i].bytes();
+    }
+  }
+
+  void finish() {
+    std::string reply = error_;
+    if (reply.empty() && merge_ == Merge::kSum) resp::append_integer(reply, sum_);
+    if (reply.empty() && merge_ == Merge::kArrayByKey) {
+      resp::append_array(reply, elements_.size());
+      for (const std::string& element : elements_) reply += element;
+    }
+    if (reply.empty()) reply = resp::kOk;
+    worker_.answer(whole_, reply);
+    delete this;
+  }
+
+  Worker& worker_;
+  const Request whole_;  // holds a reference to the session
+  const Merge merge_;
+  std::vector<std::vector<uint32_t>> parts_;
+  uint32_t awaited_ = 0;
+  std::string error_;
+  int64_t sum_ = 0;
+  std::vector<std::string> elements_;
+};
+
+// One part for each group of keys (by their place in `keys`), with what follows each key up to the next one (MSET).
+std::vector<Part> make_parts(SplitTask* task, const Request& whole, const Command& command,
+                             const std::vector<uint32_t>& keys, const std::vector<std::vector<uint32_t>>& groups) {
+  const uint32_t stride = keys.size() > 1 ? keys[1] - keys[0] : static_cast<uint32_t>(command.argc()) - keys[0];
+  std::vector<Part> parts;
+  std::vector<std::string_view> args;
+  for (const auto& places : groups) {
+    args.assign(1, command.arg(0));
+    for (const uint32_t place : places) {
+      for (uint32_t i = 0; i < stride; ++i) args.push_back(command.arg(keys[place] + i));
+    }
+    Part part{whole, {}};
+    part.request.task = task;
+    part.request.ticket = task->add_part(places);
+    part.request.slot = resp::key_slot(command.arg(keys[places[0]]));
+    part.request.session->add_reference();
+    resp::append_command(part.bytes, args);
+    parts.push_back(std::move(part));
+  }
+  return parts;
+}
+
+}  // namespace
+
+void handle_split(Session& session, const Command& command, const CommandSpec& spec) {
+  Worker& worker = session.worker();
+  std::vector<uint32_t>& keys = worker.scratch_indexes();
+  keys.clear();
+  if (!resp::find_keys(spec, command, keys) || keys.empty()) {
+    return session.forward(command.bytes(), any_slot(session), request_flags(spec));
+  }
+  const uint16_t slot = resp::key_slot(command.arg(keys[0]));
+  size_t same = 1;
+  while (same < keys.size() && resp::key_slot(command.arg(keys[same])) == slot) ++same;
+  if (same == keys.size()) return session.forward(command.bytes(), slot, request_flags(spec));
+
+  std::map<uint16_t, size_t> group_of;
+  std::vector<std::vector<uint32_t>> groups;
+  for (uint32_t i = 0; i < keys.size(); ++i) {
+    const auto [it, is_new] = group_of.try_emplace(resp::key_slot(command.arg(keys[i])), groups.size());
+    if (is_new) groups.emplace_back();
+    groups[it->second].push_back(i);
+  }
+  const Request whole = session.request_for_reply(slot, request_flags(spec));
+  auto* task = new SplitTask(worker, whole, spec.merge, static_cast<uint32_t>(keys.size()));
+  for (Part& part : make_parts(task, whole, command, keys, groups)) worker.send(part.request, part.bytes);
+}
+
+std::vector<Part> split_by_key(Worker& worker, const Request& whole, std::string_view bytes) {
+  const ParsedRequest parsed(worker, bytes);
+  const CommandSpec* spec = parsed.spec();
+  if (!spec || spec->handling != resp::Handling::kSplit || !(whole.flags & kReadOnly)) return {};
+  std::vector<uint32_t> keys;
+  if (!resp::find_keys(*spec, parsed.command(), keys) || keys.size() < 2) return {};
+  std::vector<std::vector<uint32_t>> groups;
+  for (uint32_t i = 0; i < keys.size(); ++i) groups.push_back({i});
+  auto* task = new SplitTask(worker, whole, spec->merge, static_cast<uint32_t>(keys.size()));
+  return make_parts(task, whole, parsed.command(), keys, groups);
+}
+
+}  // namespace corral::core

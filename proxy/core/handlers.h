@@ -1,0 +1,48 @@
+// The way of a request after its frame was found: handle() looks up what the command is, checks access and policy, and
+// gives it to the handler of its kind. Each kind is one file.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/core/request.h"
+#include "resp/command.h"
+#include "resp/command_table.h"
+
+namespace corral::core {
+
+class Session;
+class Worker;
+
+/// False if the session was paused before the command was handled: it is to be given again when the pause is over.
+bool handle(Session& session, const resp::Command& command);
+
+// handle_forward.cc
+void handle_forward(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
+/// A slot that stands for "any master"; always the same for a session while the masters stay.
+uint16_t any_slot(const Session& session);
+uint8_t request_flags(const resp::CommandSpec& spec);
+
+// handle_split.cc
+void handle_split(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
+struct Part {
+  Request request;
+  std::string bytes;
+};
+/// The request as one part for each of its keys, if it is a read that merges; empty otherwise. The parts' merged reply
+/// answers `whole`.
+std::vector<Part> split_by_key(Worker& worker, const Request& whole, std::string_view bytes);
+
+// handle_fan_out.cc
+void handle_fan_out(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
+
+// scan.cc: walks over the whole keyspace.
+void handle_scan(Session& session, const resp::Command& command);
+void handle_keys(Session& session, const resp::Command& command);
+void handle_random_key(Session& session, const resp::Command& command);
+
+// handle_local.cc
+void handle_local(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
+
+}  // namespace corral::core

@@ -1,0 +1,236 @@
+#include "proxy/core/hold.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "proxy/core/handlers.h"
+#include "proxy/core/parsed_request.h"
+#include "proxy/core/session.h"
+#include "proxy/core/worker.h"
+
+namespace corral::core {
+
+namespace {
+
+constexpr uint8_t kPromptRedirects = 5;  // followed at once; later ones after a pause
+
+std::string unreachable(uint16_t slot, std::string_view why) {
+  return "-CLUSTERDOWN no reachable owner of slot " + std::to_string(slot) + " (" + std::string(why) + ")\r\n";
+}
+
+}  // namespace
+
+HoldTable::Holds::iterator HoldTable::find(const Request& request) {
+  return holds_.find({request.session->id(), request.slot});
+}
+
+HoldTable::Holds::iterator HoldTable::obtain(const Request& request, uint32_t in_flight) {
+  const auto [it, is_new] = holds_.try_emplace({request.session->id(), request.slot}, Hold{request.session, {}});
+  if (is_new) {
+    it->second.in_flight = in_flight;
+    request.session->add_hold();
+  }
+  return it;
+}
+
+void HoldTable::erase(Holds::iterator it) {
+  Session* session = it->second.session;
+  holds_.erase(it);
+  session->remove_hold();
+}
+
+bool HoldTable::queue_behind(const Request& request, std::string_view bytes) {
+  const auto it = find(request);
+  if (it == holds_.end()) return false;
+  it->second.queue.push_back({request, std::string(bytes)});
+  return true;
+}
+
+void HoldTable::add_unsent(const Request& request, std::string_view bytes, std::string_view why) {
+  const auto it = obtain(request, 0);
+  Held held{request, std::string(bytes)};
+  held.reason = unreachable(request.slot, why);
+  it->second.queue.push_back(std::move(held));
+  pause(it->second, request.attempts);
+}
+
+void HoldTable::add_refused(Link& link, const Link::Pending& pending, const resp::Refusal& refusal,
+                            std::string_view reply) {
+  auto it = find(pending.request);
+  if (it == holds_.end()) {
+    it = obtain(pending.request, link.count(pending.request.session, pending.request.slot));
+  } else {
+    --it->second.in_flight;
+  }
+  Held held{pending.request, std::string(pending.bytes, pending.size), true};
+  ++held.request.attempts;
+  held.reason = reply;
+  bool pause_first = held.request.attempts > kPromptRedirects;
+  if (refusal.kind == resp::RefusalKind::kMoved || refusal.kind == resp::RefusalKind::kAsk) {
+    held.asking = refusal.kind == resp::RefusalKind::kAsk;
+    held.target = worker_.redirect_target(link, refusal);
+    held.reason = "-TRYAGAIN slot " + std::to_string(pending.request.slot) + " is moving between nodes\r\n";
+  } else {
+    held.by_key = refusal.kind == resp::RefusalKind::kTryAgain;
+    pause_first = true;
+  }
+  take_back(it, std::move(held), pause_first);
+}
+
+void HoldTable::add_lost(Link& link, const Link::Pending& pending, std::string_view why) {
+  auto it = find(pending.request);
+  if (it == holds_.end()) {
+    it = obtain(pending.request, link.count(pending.request.session, pending.request.slot));
+  } else {
+    --it->second.in_flight;
+  }
+  Held held{pending.request, std::string(pending.bytes, pending.size), true};
+  ++held.request.attempts;
+  held.reason = unreachable(pending.request.slot, why);
+  take_back(it, std::move(held), true);
+}
+
+void HoldTable::take_back(Holds::iterator it, Held held, bool pause_first) {
+  Hold& hold = it->second;
+  const uint8_t attempts = held.request.attempts;
+  insert_refused(hold, std::move(held));
+  if (pause_first) pause(hold, attempts);
+  if (hold.in_flight == 0) settle(it);
+}
+
+// Replies come in the order of the requests, so what is refused now was sent after all that was refused before.
+void HoldTable::insert_refused(Hold& hold, Held held) {
+  const auto at = std::find_if(hold.queue.begin(), hold.queue.end(), [](const Held& other) { return !other.refused; });
+  hold.queue.insert(at, std::move(held));
+}
+
+void HoldTable::pause(Hold& hold, uint8_t attempts) {
+  const uint32_t delay = std::min(500u, 4u << std::min<uint8_t>(attempts, 7));
+  hold.waiting = true;
+  hold.retry_at_ms =
+      worker_.now_ms() + delay / 2 + static_cast<uint32_t>(worker_.transport().random() % (delay / 2 + 1));
+}
+
+void HoldTable::on_answered(const Link::Pending& pending) {
+  if (pending.request.flags & kNodeBound) return;
+  const auto it = find(pending.request);
+  if (it == holds_.end()) return;
+  Hold& hold = it->second;
+  const std::string_view executed(pending.bytes, pending.size);
+  std::vector<Request> overtaken;
+  std::erase_if(hold.queue, [&](const Held& held) {
+    if (!held.refused || !share_key(worker_, held.bytes, executed)) return false;
+    overtaken.push_back(held.request);
+    return true;
+  });
+  for (const Request& request : overtaken) {
+    worker_.answer(request, "-TRYAGAIN the slot moved, and a later command on the same key has been executed\r\n");
+  }
+  if (--hold.in_flight == 0) settle(it);
+}
+
+void HoldTable::on_new_map(const SlotMap& map) {
+  worker_.for_each_link([&](Link& link) {
+    for (uint32_t i = 0; i < link.in_flight(); ++i) {
+      const Request& request = link.pending(i).request;
+      if (!request.session || request.slot == kNoSlot || (request.flags & (kNodeBound | kDiscard))) continue;
+      if (map.owner[request.slot] == link.node() || find(request) != holds_.end()) continue;
+      obtain(request, link.count(request.session, request.slot));
+    }
+  });
+}
+
+int64_t HoldTable::run(uint32_t now_ms) {
+  std::vector<Key> due;
+  for (const auto& [key, hold] : holds_) {
+    if (hold.in_flight == 0 && hold.waiting && static_cast<int32_t>(now_ms - hold.retry_at_ms) >= 0) due.push_back(key);
+  }
+  for (const Key& key : due) {
+    if (const auto it = holds_.find(key); it != holds_.end()) settle(it);
+  }
+  int64_t next = -1;
+  for (const auto& [key, hold] : holds_) {
+    if (hold.in_flight > 0 || !hold.waiting) continue;
+    const int64_t left = std::max<int64_t>(1, static_cast<int32_t>(hold.retry_at_ms - now_ms));
+    next = next < 0 ? left : std::min(next, left);
+  }
+  return next;
+}
+
+void HoldTable::settle(Holds::iterator it) {
+  Hold& hold = it->second;
+  if (hold.waiting && static_cast<int32_t>(worker_.now_ms() - hold.retry_at_ms) < 0) return;
+  hold.waiting = false;
+  expire(hold);
+  if (hold.queue.empty()) return erase(it);
+  send_front(it);
+}
+
+// Answers what has waited for as long as a request may.
+void HoldTable::expire(Hold& hold) {
+  const int64_t timeout = worker_.settings().upstream.request_timeout_ms;
+  std::vector<std::pair<Request, std::string>> expired;
+  std::erase_if(hold.queue, [&](Held& held) {
+    if (worker_.now_ms() - held.request.since_ms < timeout) return false;
+    if (held.reason.empty()) held.reason = unreachable(held.request.slot, "waited behind a refused command");
+    expired.emplace_back(held.request, std::move(held.reason));
+    return true;
+  });
+  for (const auto& [request, reason] : expired) worker_.answer(request, reason);
+}
+
+void HoldTable::abandon() {
+  while (!holds_.empty()) {
+    const auto it = holds_.begin();
+    const auto queue = std::move(it->second.queue);
+    erase(it);
+    for (const Held& held : queue) worker_.answer(held.request, "-CLUSTERDOWN the proxy is shutting down\r\n");
+  }
+}
+
+NodeId HoldTable::target_of(const Held& held) const {
+  return held.target != kNoNode ? held.target : worker_.map().owner[held.request.slot];
+}
+
+void HoldTable::send_front(Holds::iterator it) {
+  Hold& hold = it->second;
+  if (hold.queue.front().by_key) send_by_key(hold);
+  const bool asking = hold.queue.front().asking;
+  const NodeId target = target_of(hold.queue.front());
+  Link* link = worker_.usable_link(target, hold.session->resp());
+  if (!link) {
+    Held& front = hold.queue.front();
+    front.target = kNoNode;
+    front.asking = false;
+    if (front.reason.empty()) front.reason = unreachable(front.request.slot, "not served by any known node");
+    return pause(hold, front.request.attempts < 255 ? ++front.request.attempts : 255);
+  }
+  while (!hold.queue.empty()) {
+    Held& held = hold.queue.front();
+    if (held.asking != asking || held.by_key || target_of(held) != target) break;
+    worker_.stats().retries.add(held.refused);
+    asking ? link->send_asking(held.request, held.bytes) : link->send(held.request, held.bytes);
+    ++hold.in_flight;
+    hold.queue.pop_front();
+  }
+  if (hold.queue.empty() && !asking && target == worker_.map().owner[it->first.second]) erase(it);
+}
+
+// The keys of a read that merges may be on both sides of a moving slot: each of its keys becomes a request of its own.
+void HoldTable::send_by_key(Hold& hold) {
+  Held whole = std::move(hold.queue.front());
+  hold.queue.pop_front();
+  whole.by_key = false;
+  auto parts = split_by_key(worker_, whole.request, whole.bytes);
+  if (parts.empty()) {
+    hold.queue.push_front(std::move(whole));
+    return;
+  }
+  for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
+    Held held{part->request, std::move(part->bytes), true};
+    held.reason = whole.reason;
+    hold.queue.push_front(std::move(held));
+  }
+}
+
+}  // namespace corral::core

@@ -1,0 +1,92 @@
+// Order through redirects: while a request of a client is refused by a node, everything else that the same client sends
+// for the same slot waits behind it.
+//
+// The states of (client, slot):
+//   no hold    requests go to the slot's owner, all on one connection, so they run in their order;
+//   draining   one was refused (MOVED, ASK, TRYAGAIN ...), lost unsent, or the slot has a new owner. Nothing is sent
+//   until
+//              all that is under way is answered. What is refused meanwhile joins the queue in its order; if something
+//              that was sent behind a refused request runs all the same and shares a key with it, the refused one is
+//              answered -TRYAGAIN, since running it now would turn the order around;
+//   settling   nothing is under way: the requests at the front of the queue that have the same target are sent, and
+//              the hold drains again. If that target is the slot's owner and the queue is empty, the hold is over: what
+//              follows goes behind them on the same connection.
+// A refusal that time cures (TRYAGAIN, CLUSTERDOWN, LOADING, READONLY, a lost connection) is tried again after a
+// jittered, growing pause, until the request timeout has passed since the request came; then the client gets the
+// refusal.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "proxy/core/link.h"
+#include "resp/refusal.h"
+
+namespace corral::core {
+
+class Worker;
+
+class HoldTable {
+ public:
+  explicit HoldTable(Worker& worker) : worker_(worker) {}
+
+  /// Queues the request if there is a hold for its session and slot; false if there is none.
+  bool queue_behind(const Request& request, std::string_view bytes);
+  /// Starts with a request that could not be sent at all (no owner, no connection).
+  void add_unsent(const Request& request, std::string_view bytes, std::string_view why);
+  /// A node refused what had been sent to it.
+  void add_refused(Link& link, const Link::Pending& pending, const resp::Refusal& refusal, std::string_view reply);
+  /// Its connection was lost, and it may be sent again.
+  void add_lost(Link& link, const Link::Pending& pending, std::string_view why);
+  /// A request of a session that has holds was answered (or is in doubt), not refused.
+  void on_answered(const Link::Pending& pending);
+  /// The owner of some slots has changed: requests under way to the old ones are let finish first.
+  void on_new_map(const SlotMap& map);
+
+  /// Tries again what is due. Milliseconds until the next is, or -1.
+  int64_t run(uint32_t now_ms);
+  size_t size() const { return holds_.size(); }
+  /// The worker stops: answers everything with its reason.
+  void abandon();
+
+ private:
+  struct Held {
+    Request request;
+    std::string bytes;
+    bool refused = false;     // was sent once; stands in the queue before all that was not
+    bool asking = false;      // to be sent after an ASKING
+    bool by_key = false;      // refused with TRYAGAIN: if it is a read that merges, it is sent key by key
+    NodeId target = kNoNode;  // MOVED, ASK: where to; else to the slot's owner
+    std::string reason = {};  // the client's reply if time runs out
+  };
+  struct Hold {
+    Session* session;  // holds a reference
+    std::deque<Held> queue;
+    uint32_t in_flight = 0;
+    bool waiting = false;  // until retry_at_ms
+    uint32_t retry_at_ms = 0;
+  };
+  using Key = std::pair<uint64_t, uint16_t>;  // the session's id (not its address: runs are to be repeatable), slot
+  using Holds = std::map<Key, Hold>;
+
+  Holds::iterator find(const Request& request);
+  Holds::iterator obtain(const Request& request, uint32_t in_flight);
+  void take_back(Holds::iterator it, Held held, bool pause_first);
+  void insert_refused(Hold& hold, Held held);
+  void pause(Hold& hold, uint8_t attempts);
+  void settle(Holds::iterator it);
+  void send_front(Holds::iterator it);
+  void send_by_key(Hold& hold);
+  void expire(Hold& hold);
+  void erase(Holds::iterator it);
+  NodeId target_of(const Held& held) const;
+
+  Worker& worker_;
+  Holds holds_;
+};
+
+}  // namespace corral::core

@@ -1,0 +1,248 @@
+#include "proxy/core/link.h"
+
+#include <algorithm>
+
+#include "proxy/core/worker.h"
+#include "resp/refusal.h"
+#include "resp/reply_builder.h"
+#include "resp/reply_view.h"
+
+namespace corral::core {
+
+namespace {
+
+constexpr std::string_view kAskingFrame = "*1\r\n$6\r\nASKING\r\n";
+constexpr size_t kMaxReplyBytes = 0xFFFF0000;  // what 32-bit sizes hold
+constexpr size_t kKeptTailBytes = 64 * 1024;
+constexpr int kMaxParts = 64;  // of one write
+
+// The value of `name=` in a line of CLIENT INFO.
+std::string_view field(std::string_view line, std::string_view name) {
+  const size_t at = line.find(name);
+  if (at == std::string_view::npos) return {};
+  const size_t from = at + name.size();
+  return line.substr(from, line.find_first_of(" \r\n", from) - from);
+}
+
+}  // namespace
+
+Link::Link(Worker& worker, const LinkKey& key, config::Address address)
+    : worker_(worker), key_(key), address_(std::move(address)), log_(worker.pool()) {}
+
+Link::~Link() {
+  if (socket_) worker_.transport().close(socket_);
+}
+
+void Link::push(const Request& request, std::string_view bytes) {
+  const char* at = log_.append(bytes);
+  pendings_.push({request, at, static_cast<uint32_t>(bytes.size()), worker_.now_ms()});
+  worker_.add_inflight_bytes(bytes.size());
+}
+
+void Link::send(const Request& request, std::string_view bytes) {
+  push(request, bytes);
+  if (state_ == State::kIdle) [[unlikely]]
+    connect();
+  if (!dirty) worker_.flush_later(this);
+}
+
+void Link::send_asking(const Request& request, std::string_view bytes) {
+  Request asking;
+  asking.flags = kDiscard;
+  push(asking, kAskingFrame);
+  send(request, bytes);
+}
+
+void Link::connect() {
+  state_ = State::kConnecting;
+  state_since_ms_ = worker_.now_ms();
+  socket_ = worker_.transport().connect(address_, this);
+}
+
+// The handshake goes out before anything in the log: AUTH if there is a password, the end of the connection before this
+// one, and CLIENT INFO, which tells how to end this one when its time has come.
+void Link::on_connected() {
+  state_ = State::kHandshake;
+  state_since_ms_ = worker_.now_ms();
+  std::string out;
+  const auto& upstream = worker_.settings().upstream;
+  handshake_left_ = 0;
+  const auto add = [&](std::initializer_list<std::string_view> command) {
+    resp::append_command(out, command);
+    ++handshake_left_;
+  };
+  if (!upstream.password.empty()) {
+    add({"AUTH", upstream.username.empty() ? "default" : upstream.username, upstream.password});
+  }
+  if (!kill_.empty()) {
+    const size_t space = kill_.find(' ');
+    const std::string_view kill = kill_;
+    add({"CLIENT", "KILL", "ID", kill.substr(0, space), "ADDR", kill.substr(space + 1)});
+  }
+  add({"CLIENT", "SETNAME", "corral"});
+  add({"CLIENT", "INFO"});
+  const iovec part{out.data(), out.size()};
+  if (worker_.transport().write(socket_, &part, 1) != out.size()) fail("could not send the handshake");
+}
+
+void Link::on_handshake_reply(std::string_view bytes) {
+  const resp::ReplyView reply(bytes);
+  const std::string_view text = reply.text();
+  if (reply.is_error() &&
+      (text.starts_with("NOAUTH") || text.starts_with("WRONGPASS") || text.starts_with("ERR AUTH"))) {
+    return fail(text);
+  }
+  if (--handshake_left_ > 0) return;
+  const std::string_view id = field(text, "id=");
+  kill_ = id.empty() ? std::string() : std::string(id) + ' ' + std::string(field(text, " addr="));
+  state_ = State::kReady;
+  failures_ = 0;
+  flush();
+}
+
+void Link::flush() {
+  if (state_ != State::kReady || blocked_) return;
+  while (log_.unsent() > 0) {
+    iovec parts[kMaxParts];
+    const int count = log_.gather(parts, kMaxParts);
+    size_t given = 0;
+    for (int i = 0; i < count; ++i) given += parts[i].iov_len;
+    const size_t taken = worker_.transport().write(socket_, parts, count);
+    log_.mark_sent(taken);
+    worker_.stats().upstream_writes.add();
+    if (taken < given) {
+      blocked_ = true;
+      return;
+    }
+  }
+}
+
+void Link::on_writable() {
+  blocked_ = false;
+  flush();
+}
+
+void Link::on_bytes(const char* data, size_t size) {
+  if (tail_.empty()) {
+    const size_t used = consume(data, size);
+    if (socket_ && used < size) tail_.assign(data + used, size - used);
+    return;
+  }
+  tail_.append(data, size);
+  const size_t used = consume(tail_.data(), tail_.size());
+  if (!socket_) return;  // failed, and has cleared the tail
+  tail_.erase(0, used);
+  if (tail_.empty() && tail_.capacity() > kKeptTailBytes) tail_ = {};
+  if (tail_.size() > kMaxReplyBytes) fail("a reply is larger than 4 GiB");
+}
+
+// Handles the whole replies in data; the bytes they took.
+size_t Link::consume(const char* data, size_t size) {
+  size_t at = 0;
+  while (at < size) {
+    const resp::ScanStatus status = scanner_.scan(data + at, size - at);
+    if (status == resp::ScanStatus::kNeedMore) break;
+    if (status == resp::ScanStatus::kError) {
+      fail(scanner_.error());
+      return size;
+    }
+    const size_t length = scanner_.consumed();
+    scanner_.reset();
+    const std::string_view reply(data + at, length);
+    at += length;
+    if (state_ == State::kReady) [[likely]] {
+      on_reply(reply);
+    } else {
+      on_handshake_reply(reply);
+    }
+    if (!socket_) return size;  // failed meanwhile
+  }
+  return at;
+}
+
+void Link::on_reply(std::string_view reply) {
+  if (pendings_.empty()) {
+    if (reply[0] != '>') fail("a reply to nothing");
+    return;
+  }
+  const Pending done = pendings_.front();
+  pendings_.pop();
+  worker_.on_upstream_reply(*this, done, reply);
+  worker_.remove_inflight_bytes(done.size);
+  if (socket_) log_.release(done.size);
+}
+
+uint32_t Link::count(const Session* session, uint16_t slot) {
+  uint32_t found = 0;
+  for (uint32_t i = 0; i < pendings_.size(); ++i) {
+    const Request& request = pendings_[i].request;
+    if (request.session == session && request.slot == slot && !(request.flags & kNodeBound)) ++found;
+  }
+  return found;
+}
+
+void Link::check_timeouts(uint32_t now_ms) {
+  const auto& limits = worker_.settings().upstream;
+  switch (state_) {
+    case State::kIdle:
+      return;
+    case State::kBackoff:
+      if (static_cast<int32_t>(now_ms - backoff_until_ms_) >= 0) state_ = State::kIdle;
+      return;
+    case State::kConnecting:
+    case State::kHandshake:
+      if (now_ms - state_since_ms_ > limits.connect_timeout_ms) fail("connecting timed out");
+      return;
+    case State::kReady:
+      if (!pendings_.empty() && now_ms - pendings_.front().sent_ms > limits.request_timeout_ms) {
+        fail("no answer within the request timeout");
+      }
+      return;
+  }
+}
+
+void Link::on_failed(std::string_view reason) {
+  socket_ = nullptr;
+  fail(reason);
+}
+
+void Link::fail(std::string_view reason) {
+  const std::string why(reason);  // may point into what is cleared below
+  if (socket_) worker_.transport().close(socket_);
+  socket_ = nullptr;
+  blocked_ = false;
+  scanner_.reset();
+  tail_ = {};
+  const bool was_ready = state_ == State::kReady;
+  // The first new attempt comes at once, later ones after 20 ms, 40 ms ... half a second, each up to half as much
+  // again.
+  const uint32_t delay = failures_ == 0 && was_ready ? 0 : std::min(500u, 10u << std::min<int>(failures_ + 1, 6));
+  if (failures_ < 255) ++failures_;
+  state_ = State::kBackoff;
+  backoff_until_ms_ = worker_.now_ms() + delay + (delay ? worker_.transport().random() % (delay / 2 + 1) : 0);
+  worker_.on_link_failed(*this, was_ready, why);
+  lose_pendings(why);
+  if (delay == 0) state_ = State::kIdle;
+}
+
+// What was not sent, and what only reads, is held and sent again; the rest may have run.
+void Link::lose_pendings(std::string_view reason) {
+  const size_t sent = log_.size() - log_.unsent();
+  size_t offset = 0;
+  while (!pendings_.empty()) {
+    const Pending pending = pendings_.front();
+    pendings_.pop();
+    worker_.remove_inflight_bytes(pending.size);
+    lose(pending, offset < sent, reason);
+    offset += pending.size;
+  }
+  log_.clear();
+}
+
+void Link::lose(const Pending& pending, bool was_sent, std::string_view reason) {
+  if (pending.request.flags & kDiscard) return;
+  const bool may_have_run = was_sent && !(pending.request.flags & kReadOnly);
+  worker_.on_upstream_lost(*this, pending, may_have_run, reason);
+}
+
+}  // namespace corral::core

@@ -1,0 +1,105 @@
+// An upstream connection: requests of many clients go in, one after the other, and the replies come back in that order.
+//
+// idle -> connecting -> handshake -> ready; a failure answers or holds everything under way and leads to backoff, in
+// which the link takes nothing; after it the next request connects anew. Requests taken before the link is ready are
+// sent when it is. Request bytes stay in the log until they are answered, so that a refused one can be sent elsewhere.
+//
+// Before a new connection carries traffic it closes the node's end of the one before it for certain (CLIENT KILL), so
+// that nothing of it runs late from a half-open connection.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "proxy/core/byte_queue.h"
+#include "proxy/core/request.h"
+#include "proxy/core/ring.h"
+#include "proxy/core/transport.h"
+#include "resp/reply_scanner.h"
+
+namespace corral::core {
+
+class Worker;
+
+/// One connection for each of these. `control` links carry the topology, so that no client's request delays it.
+struct LinkKey {
+  NodeId node;
+  uint8_t resp = 2;
+  uint8_t database = 0;
+  bool control = false;
+};
+
+class Link final : public Endpoint {
+ public:
+  struct Pending {
+    Request request;
+    const char* bytes;  // in the log
+    uint32_t size;
+    uint32_t sent_ms;
+  };
+
+  Link(Worker& worker, const LinkKey& key, config::Address address);
+  ~Link();
+
+  NodeId node() const { return key_.node; }
+  const config::Address& address() const { return address_; }
+  bool ready() const { return state_ == State::kReady; }
+  /// False in backoff: a request would only wait.
+  bool accepts() const { return state_ != State::kBackoff; }
+  int failures() const { return failures_; }  // in a row
+  uint32_t in_flight() const { return pendings_.size(); }
+
+  /// Takes a request; the link must accept. Nothing is written before flush(). `bytes` is one frame, copied.
+  void send(const Request& request, std::string_view bytes);
+  /// Like send, after an ASKING.
+  void send_asking(const Request& request, std::string_view bytes);
+  /// Writes what has gathered, if it can.
+  void flush();
+
+  /// How many requests under way are of `session` and `slot`, from index `from` on.
+  uint32_t count(const Session* session, uint16_t slot);
+  Pending& pending(uint32_t i) { return pendings_[i]; }
+
+  /// Fails the link if it is stuck: `now` is the worker's clock.
+  void check_timeouts(uint32_t now_ms);
+  /// Answers or holds all that is under way and closes; for failures that the core itself finds.
+  void fail(std::string_view reason);
+
+  void on_connected() override;
+  void on_bytes(const char* data, size_t size) override;
+  void on_writable() override;
+  void on_end() override { fail("connection closed by the node"); }
+  void on_failed(std::string_view reason) override;
+
+  bool dirty = false;  // in the worker's list of links to flush
+
+ private:
+  enum class State : uint8_t { kIdle, kConnecting, kHandshake, kReady, kBackoff };
+
+  void connect();
+  void push(const Request& request, std::string_view bytes);
+  void on_handshake_reply(std::string_view reply);
+  size_t consume(const char* data, size_t size);
+  void on_reply(std::string_view reply);
+  void lose_pendings(std::string_view reason);
+  void lose(const Pending& pending, bool was_sent, std::string_view reason);
+
+  Worker& worker_;
+  const LinkKey key_;
+  const config::Address address_;
+  Socket* socket_ = nullptr;
+  State state_ = State::kIdle;
+  bool blocked_ = false;        // the socket took less than all; on_writable() follows
+  uint8_t failures_ = 0;        // in a row, without being ready in between
+  uint8_t handshake_left_ = 0;  // replies
+  uint32_t state_since_ms_ = 0;
+  uint32_t backoff_until_ms_ = 0;
+  ByteQueue log_;
+  Ring<Pending> pendings_;
+  resp::ReplyScanner scanner_;
+  std::string tail_;  // of a reply that has not wholly arrived
+  std::string kill_;  // CLIENT KILL arguments for the connection before this one; empty if there was none
+};
+
+}  // namespace corral::core

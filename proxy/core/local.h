@@ -1,0 +1,84 @@
+// What the files of local commands share. A local command's function gives the reply (or none: CLIENT REPLY OFF).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/core/session.h"
+#include "proxy/core/worker.h"
+#include "resp/command.h"
+
+namespace corral::core {
+
+using LocalFunction = void (*)(Session&, const resp::Command&);
+
+// local_connection.cc
+void local_ping(Session&, const resp::Command&);
+void local_echo(Session&, const resp::Command&);
+void local_quit(Session&, const resp::Command&);
+void local_reset(Session&, const resp::Command&);
+void local_select(Session&, const resp::Command&);
+void local_hello(Session&, const resp::Command&);
+void local_auth(Session&, const resp::Command&);
+
+// local_client.cc
+void local_client_id(Session&, const resp::Command&);
+void local_client_info(Session&, const resp::Command&);
+void local_client_list(Session&, const resp::Command&);
+void local_client_kill(Session&, const resp::Command&);
+void local_client_setname(Session&, const resp::Command&);
+void local_client_getname(Session&, const resp::Command&);
+void local_client_setinfo(Session&, const resp::Command&);
+void local_client_no_evict(Session&, const resp::Command&);
+void local_client_reply(Session&, const resp::Command&);
+void local_client_help(Session&, const resp::Command&);
+/// Sets the name if it is allowed; otherwise replies with the error and returns false.
+bool set_client_name(Session& session, std::string_view name);
+
+// local_cluster.cc
+void local_cluster_info(Session&, const resp::Command&);
+void local_cluster_slots(Session&, const resp::Command&);
+void local_cluster_shards(Session&, const resp::Command&);
+void local_cluster_nodes(Session&, const resp::Command&);
+void local_cluster_keyslot(Session&, const resp::Command&);
+void local_cluster_myid(Session&, const resp::Command&);
+void local_cluster_help(Session&, const resp::Command&);
+
+// local_info.cc
+void local_info(Session&, const resp::Command&);
+
+// local_corral.cc
+void local_corral_help(Session&, const resp::Command&);
+void local_corral_stats(Session&, const resp::Command&);
+void local_corral_topology(Session&, const resp::Command&);
+
+/// Whether two words are the same but for the case of ASCII letters.
+bool same_word(std::string_view a, std::string_view b);
+
+/// "SUBCOMMAND <arg>", "    what it does" ... as Redis' HELP subcommands answer.
+void reply_help(Session& session, std::string_view container, std::initializer_list<std::string_view> lines);
+
+/// Asks every worker, on its own thread, and gives all answers, in the workers' order, to `done` on this worker's.
+template <typename T>
+void ask_all_workers(Worker& home, std::function<T(Worker&)> ask, std::function<void(std::vector<T>)> done) {
+  struct Gathered {
+    std::vector<T> answers;
+    uint32_t awaited;
+    std::function<void(std::vector<T>)> done;
+  };
+  const uint32_t workers = home.process().workers();
+  auto gathered = std::make_shared<Gathered>(Gathered{std::vector<T>(workers), workers, std::move(done)});
+  for (uint32_t i = 0; i < workers; ++i) {
+    home.transport().post(i, [gathered, ask, i, back = home.index()](Worker& worker) {
+      worker.transport().post(back, [gathered, i, answer = ask(worker)](Worker&) {
+        gathered->answers[i] = answer;
+        if (--gathered->awaited == 0) gathered->done(std::move(gathered->answers));
+      });
+    });
+  }
+}
+
+}  // namespace corral::core

@@ -1,0 +1,64 @@
+// CORRAL: what the proxy says of itself.
+#include "proxy/core/local.h"
+#include "resp/reply_builder.h"
+
+namespace corral::core {
+
+using resp::Command;
+
+namespace {
+
+std::string text_of(const config::Address& address) { return address.host + ':' + std::to_string(address.port); }
+
+// "0-5460 5500" of the slots that `node` owns.
+std::string slot_ranges(const SlotMap& map, NodeId node) {
+  std::string text;
+  for (uint32_t slot = 0; slot < resp::kSlots; ++slot) {
+    if (map.owner[slot] != node) continue;
+    const uint32_t first = slot;
+    while (slot + 1 < resp::kSlots && map.owner[slot + 1] == node) ++slot;
+    text += ' ' + std::to_string(first);
+    if (slot > first) text += '-' + std::to_string(slot);
+  }
+  return text;
+}
+
+}  // namespace
+
+void local_corral_help(Session& session, const Command&) {
+  reply_help(
+      session, "CORRAL",
+      {"STATS", "    Return the proxy's counters, by name.", "TOPOLOGY",
+       "    Return the masters that own slots, and the slots that nobody owns.", "HELP", "    Print this help."});
+}
+
+void local_corral_stats(Session& session, const Command&) {
+  const Process& process = session.worker().process();
+  const auto totals = process.totals();
+  std::string out;
+  resp::append_map(out, totals.size() + 1, session.resp());
+  resp::append_bulk(out, "clients");
+  resp::append_integer(out, process.clients());
+  for (const auto& [name, value] : totals) {
+    resp::append_bulk(out, name);
+    resp::append_integer(out, static_cast<int64_t>(value));
+  }
+  session.reply(out);
+}
+
+void local_corral_topology(Session& session, const Command&) {
+  Worker& worker = session.worker();
+  const SlotMap& map = worker.map();
+  std::string text = "version " + std::to_string(map.version) + '\n';
+  for (const auto& master : map.masters) {
+    text += (master.name.empty() ? "?" : master.name) + ' ' + text_of(worker.process().node_address(master.id)) +
+            " master " + std::to_string(master.slots) + " slots:" + slot_ranges(map, master.id) + '\n';
+  }
+  if (const std::string unowned = slot_ranges(map, kNoNode); !unowned.empty())
+    text += "unowned slots:" + unowned + '\n';
+  std::string out;
+  resp::append_verbatim(out, text, session.resp());
+  session.reply(out);
+}
+
+}  // namespace corral::core

@@ -1,0 +1,148 @@
+#include "proxy/core/process.h"
+
+#include <algorithm>
+
+namespace corral::core {
+
+namespace {
+
+constexpr int64_t kAskAgainUs = 10'000'000;  // a command that the upstream did not know may have come with a module
+constexpr size_t kMaxUnknown = 1024;         // names remembered that it did not know
+
+}  // namespace
+
+Process::Process(config::Settings settings, uint32_t workers, int64_t started_us, std::string run_id)
+    : settings_(std::move(settings)),
+      guard_(settings_.guard.deny),
+      started_us_(started_us),
+      run_id_(std::move(run_id)) {
+  for (uint32_t i = 0; i < workers; ++i) boards_.push_back(std::make_unique<WorkerBoard>());
+}
+
+uint32_t Process::clients() const {
+  uint32_t sum = 0;
+  for (const auto& board : boards_) sum += board->clients.load(std::memory_order_relaxed);
+  return sum;
+}
+
+std::vector<std::pair<std::string_view, uint64_t>> Process::totals() const {
+  std::vector<std::pair<std::string_view, uint64_t>> result;
+  const auto add = [&](std::string_view name, Counter Stats::*counter) {
+    uint64_t sum = 0;
+    for (const auto& board : boards_) sum += (board->stats.*counter).get();
+    result.emplace_back(name, sum);
+  };
+#define CORRAL_SUM_COUNTER(name) add(#name, &Stats::name);
+  CORRAL_COUNTERS(CORRAL_SUM_COUNTER)
+#undef CORRAL_SUM_COUNTER
+  return result;
+}
+
+NodeId Process::node_id(const config::Address& address) {
+  const std::lock_guard lock(mutex_);
+  return node_id_locked(address);
+}
+
+NodeId Process::node_id_locked(const config::Address& address) {
+  const auto it = std::find(addresses_.begin(), addresses_.end(), address);
+  if (it != addresses_.end()) return static_cast<NodeId>(it - addresses_.begin());
+  if (addresses_.size() == kNoNode) return kNoNode;
+  addresses_.push_back(address);
+  return static_cast<NodeId>(addresses_.size() - 1);
+}
+
+config::Address Process::node_address(NodeId id) const {
+  const std::lock_guard lock(mutex_);
+  return addresses_[id];
+}
+
+SlotMapPtr Process::slot_map() const {
+  const std::lock_guard lock(mutex_);
+  return map_;
+}
+
+SlotMapPtr Process::publish(const ClusterView& view, int64_t now_us) {
+  const std::lock_guard lock(mutex_);
+  auto next = std::make_shared<SlotMap>();
+  std::vector<NodeId> ids;
+  for (const auto& node : view.nodes) {
+    ids.push_back(node_id_locked(node.address));
+    next->addresses.push_back(node.address);
+  }
+  for (size_t slot = 0; slot < resp::kSlots; ++slot) {
+    const uint16_t owner = view.owner[slot];
+    if (owner != ClusterView::kNobody) next->owner[slot] = ids[owner];
+  }
+  for (size_t i = 0; i < view.nodes.size(); ++i) next->masters.push_back({ids[i], view.nodes[i].name, 0, 0});
+  return store(std::move(next), now_us);
+}
+
+SlotMapPtr Process::publish_move(uint16_t slot, NodeId owner, int64_t now_us) {
+  const std::lock_guard lock(mutex_);
+  auto next = std::make_shared<SlotMap>(*map_);
+  next->owner[slot] = owner;
+  const auto is_owner = [owner](const SlotMap::Master& master) { return master.id == owner; };
+  // Its name is not known yet: the refresh that follows will tell.
+  if (std::none_of(next->masters.begin(), next->masters.end(), is_owner)) next->masters.push_back({owner, "", 0, 0});
+  return store(std::move(next), now_us);
+}
+
+SlotMapPtr Process::store(std::shared_ptr<SlotMap> next, int64_t now_us) {
+  next->count_slots();
+  std::sort(next->masters.begin(), next->masters.end(), [](auto& a, auto& b) { return a.name < b.name; });
+  bool moved = false;
+  for (size_t slot = 0; slot < resp::kSlots; ++slot) {
+    if (next->owner[slot] == map_->owner[slot]) continue;
+    moved = true;
+    if (map_->version > 0) touched_us_[slot] = now_us;
+  }
+  const auto same_master = [](auto& a, auto& b) { return a.id == b.id && a.name == b.name; };
+  const bool same_nodes =
+      next->addresses == map_->addresses &&
+      std::equal(next->masters.begin(), next->masters.end(), map_->masters.begin(), map_->masters.end(), same_master);
+  if (!moved && same_nodes) return nullptr;
+  next->version = map_->version + 1;
+  map_ = std::move(next);
+  return map_;
+}
+
+void Process::note_open_slot(uint16_t slot, int64_t now_us) {
+  const std::lock_guard lock(mutex_);
+  touched_us_[slot] = now_us;
+}
+
+std::vector<uint16_t> Process::slots_touched_since(int64_t since_us) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<uint16_t> slots;
+  for (uint16_t slot = 0; slot < resp::kSlots; ++slot) {
+    if (touched_us_[slot] != 0 && touched_us_[slot] >= since_us) slots.push_back(slot);
+  }
+  return slots;
+}
+
+const resp::CommandSpec* Process::unlisted(std::string_view name, int64_t now_us, bool& known) const {
+  const std::lock_guard lock(mutex_);
+  const auto it = unlisted_.find(std::string(name));
+  known = it != unlisted_.end() && (it->second.command || now_us - it->second.asked_us < kAskAgainUs);
+  return known && it->second.command ? &it->second.command->spec() : nullptr;
+}
+
+void Process::learn_unlisted(std::string_view name, std::unique_ptr<resp::UnlistedCommand> command, int64_t now_us) {
+  const std::lock_guard lock(mutex_);
+  if (unlisted_.size() >= kMaxUnknown) std::erase_if(unlisted_, [](auto& entry) { return !entry.second.command; });
+  Unlisted& entry = unlisted_[std::string(name)];
+  if (!entry.command) entry.command = std::move(command);  // one that was found is referred to and never replaced
+  entry.asked_us = now_us;
+}
+
+void Process::set_upstream_version(std::string version) {
+  const std::lock_guard lock(mutex_);
+  upstream_version_ = std::move(version);
+}
+
+std::string Process::upstream_version() const {
+  const std::lock_guard lock(mutex_);
+  return upstream_version_;
+}
+
+}  // namespace corral::core

@@ -1,0 +1,93 @@
+// What the workers of a process share. None of it is on the hot way but the slot map, of which each worker keeps its
+// own pointer.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "config/settings.h"
+#include "policy/guard.h"
+#include "proxy/core/slot_map.h"
+#include "proxy/core/stats.h"
+#include "resp/command_table.h"
+
+namespace corral::core {
+
+/// What each worker tells the others.
+struct WorkerBoard {
+  Stats stats;
+  std::atomic<uint32_t> clients{0};
+};
+
+class Process {
+ public:
+  /// `started_us`: the wall clock. `run_id`: 40 hex digits, new for each process.
+  Process(config::Settings settings, uint32_t workers, int64_t started_us, std::string run_id);
+
+  const config::Settings& settings() const { return settings_; }
+  const policy::Guard& guard() const { return guard_; }
+  uint32_t workers() const { return static_cast<uint32_t>(boards_.size()); }
+  WorkerBoard& board(uint32_t worker) { return *boards_[worker]; }
+  int64_t started_us() const { return started_us_; }
+  const std::string& run_id() const { return run_id_; }
+
+  uint64_t next_client_id() { return next_client_id_.fetch_add(1, std::memory_order_relaxed); }
+  uint32_t clients() const;
+  std::vector<std::pair<std::string_view, uint64_t>> totals() const;  // of the workers' counters
+
+  /// The number that stands for an address; always the same for the same address.
+  NodeId node_id(const config::Address& address);
+  config::Address node_address(NodeId id) const;
+
+  SlotMapPtr slot_map() const;
+  /// Makes a view the map that is routed by, and notes the slots that changed hands. Null if it is as before.
+  SlotMapPtr publish(const ClusterView& view, int64_t now_us);
+  /// One slot has a new owner, as a MOVED said. Null if it is as before.
+  SlotMapPtr publish_move(uint16_t slot, NodeId owner, int64_t now_us);
+  /// An ASK said that a slot is on its way, or CLUSTER NODES did.
+  void note_open_slot(uint16_t slot, int64_t now_us);
+  /// Slots that changed hands, or were on their way, since `since_us`; ascending. They are known since
+  /// known_since_us().
+  std::vector<uint16_t> slots_touched_since(int64_t since_us) const;
+  int64_t touched_known_since_us() const { return started_us_; }
+
+  /// Commands that the table lacks and an upstream was asked about. Found once, they stay. `known`: whether it was
+  /// asked lately; the result is null if the upstream does not know the command either.
+  const resp::CommandSpec* unlisted(std::string_view name, int64_t now_us, bool& known) const;
+  void learn_unlisted(std::string_view name, std::unique_ptr<resp::UnlistedCommand> command, int64_t now_us);
+
+  /// Of the upstream, as its INFO says ("7.0.15"); told by the topology's keeper.
+  void set_upstream_version(std::string version);
+  std::string upstream_version() const;
+
+ private:
+  NodeId node_id_locked(const config::Address& address);
+  SlotMapPtr store(std::shared_ptr<SlotMap> next, int64_t now_us);
+
+  const config::Settings settings_;
+  const policy::Guard guard_;
+  const int64_t started_us_;
+  const std::string run_id_;
+  std::vector<std::unique_ptr<WorkerBoard>> boards_;
+  std::atomic<uint64_t> next_client_id_{1};
+
+  mutable std::mutex mutex_;                // guards what follows
+  std::vector<config::Address> addresses_;  // by NodeId
+  SlotMapPtr map_ = std::make_shared<SlotMap>();
+  std::vector<int64_t> touched_us_ = std::vector<int64_t>(resp::kSlots, 0);  // by slot; 0: never
+  struct Unlisted {
+    std::unique_ptr<resp::UnlistedCommand> command;
+    int64_t asked_us;
+  };
+  std::unordered_map<std::string, Unlisted> unlisted_;
+  std::string upstream_version_ = "7.0.0";
+};
+
+}  // namespace corral::core

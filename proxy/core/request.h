@@ -1,0 +1,43 @@
+// A request under way: who gets the reply and what may be done if it fails. Kept small: there is one for each command
+// in flight.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "proxy/core/reply_queue.h"
+#include "proxy/core/slot_map.h"
+
+namespace corral::core {
+
+class Session;
+
+/// A slow way: takes the replies of several requests and gives one answer. It owns itself and is gone after its last
+/// reply; each part that was sent gets exactly one, which may be an error of Corral's own.
+class Task {
+ public:
+  virtual void on_reply(uint32_t part, std::string_view reply) = 0;
+
+ protected:
+  virtual ~Task() = default;
+};
+
+enum RequestFlag : uint8_t {
+  kReadOnly = 1,   // may be sent again after its connection was lost
+  kScript = 2,     // of its errors only a MOVED or ASK of its own slot is a refusal
+  kNodeBound = 4,  // for this node and no other: never held or sent elsewhere
+  kDiscard = 8,    // nobody sees the reply (ASKING)
+};
+
+struct Request {
+  Session* session = nullptr;     // holds a reference to it; null for the proxy's own requests
+  Task* task = nullptr;           // gets the reply; if null, the session does
+  ReplyQueue::Ticket ticket = 0;  // of the session, or the part's number in the task
+  uint16_t slot = kNoSlot;
+  uint8_t flags = 0;      // of RequestFlag
+  uint8_t attempts = 0;   // refusals so far
+  uint32_t since_ms = 0;  // when it was first sent, on the worker's clock
+};
+
+}  // namespace corral::core

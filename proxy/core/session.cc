@@ -1,0 +1,267 @@
+#include "proxy/core/session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "proxy/core/handlers.h"
+#include "proxy/core/worker.h"
+#include "resp/reply_builder.h"
+
+namespace corral::core {
+
+namespace {
+
+constexpr resp::RequestLimits kLimits{.max_args = 1024 * 1024};
+constexpr size_t kSoftOutputBytes = 1 << 20;  // more than this unsent: the client is not read from
+constexpr uint64_t kExpectedReplyBytes = 32ull
+                                         << 20;  // what replies under way may come to, judged by the largest so far
+constexpr uint32_t kAlwaysUnderWay = 8;
+constexpr uint32_t kDrainQuietMs = 200;  // a draining client is closed after so long without a request
+constexpr int kMaxParts = 64;
+
+}  // namespace
+
+Session::Session(Worker& worker, uint64_t id, Socket* socket, ClientAddresses addresses)
+    : worker_(worker),
+      socket_(socket),
+      id_(id),
+      output_(worker.pool()),
+      replies_(worker.pool()),
+      addresses_(std::move(addresses)),
+      created_ms_(worker.now_ms()),
+      active_ms_(worker.now_ms()) {}
+
+void Session::on_bytes(const char* data, size_t size) {
+  active_ms_ = worker_.now_ms();
+  if (input_) {
+    input_->bytes.append(data, size);
+    if (paused_ == 0) consume_input();
+    return;
+  }
+  resp::RequestScanner& scanner = worker_.scanner();
+  const size_t used = consume(data, size, scanner);
+  if (used < size && socket_ && !closing_) keep(data + used, size - used, scanner);
+  scanner.reset();
+}
+
+// Handles the requests in data; the bytes they took. Afterwards the scanner is in the middle of the next one.
+size_t Session::consume(const char* data, size_t size, resp::RequestScanner& scanner) {
+  size_t at = 0;
+  while (at < size && paused_ == 0 && socket_ && !closing_) {
+    const resp::ScanStatus status = scanner.scan(data + at, size - at, kLimits);
+    if (status == resp::ScanStatus::kNeedMore) break;
+    if (status == resp::ScanStatus::kError) {
+      protocol_error(scanner.error());
+      return size;
+    }
+    const resp::Command command = scanner.command(data + at);
+    const bool handled = command.argc() == 0 || handle(*this, command);
+    const size_t length = scanner.consumed();
+    scanner.reset();
+    if (!handled) break;  // paused; it is handled when the pause is over
+    at += length;
+    if (too_full()) pause(kFull);
+  }
+  return at;
+}
+
+void Session::keep(const char* data, size_t size, resp::RequestScanner& scanner) {
+  input_ = std::make_unique<Input>();
+  input_->bytes.assign(data, size);
+  std::swap(input_->scanner, scanner);
+}
+
+void Session::consume_input() {
+  Input& input = *input_;
+  const size_t used = consume(input.bytes.data(), input.bytes.size(), input.scanner);
+  if (!input_) return;  // closed
+  if (used == input.bytes.size() || closing_) {
+    input_.reset();
+  } else if (used > 0) {
+    input.bytes.erase(0, used);
+  }
+}
+
+void Session::continue_input() {
+  resumable = false;
+  if (!socket_ || paused_ != 0) return;
+  if (input_) consume_input();
+  if (socket_ && paused_ == 0 && !ended_) worker_.transport().set_reading(socket_, true);
+  if (!dirty) worker_.flush_later(this);
+}
+
+void Session::pause(Pause reason) {
+  if (paused_ == 0) worker_.transport().set_reading(socket_, false);
+  paused_ |= reason;
+  if (reason == kFull && worker_.backlogged()) worker_.stall(this);
+}
+
+void Session::resume(Pause reason) {
+  if (!(paused_ & reason)) return;
+  paused_ &= static_cast<uint8_t>(~reason);
+  if (paused_ == 0) worker_.continue_later(this);
+}
+
+bool Session::too_full() const {
+  const uint32_t due = replies_.size();
+  return due >= worker_.settings().limits.client_pipeline || output_.size() > kSoftOutputBytes ||
+         (due >= kAlwaysUnderWay && uint64_t{due} * largest_reply_ > kExpectedReplyBytes) || worker_.backlogged();
+}
+
+void Session::protocol_error(std::string_view error) {
+  worker_.stats().protocol_errors.add();
+  reply_error("ERR " + std::string(error));
+  close_after_replies();
+}
+
+ReplyQueue::Ticket Session::expect_reply() { return replies_.push(replies_off_ || skip_this_); }
+
+void Session::complete(ReplyQueue::Ticket ticket, std::string_view reply) {
+  if (!socket_) return;
+  const uint64_t waiting = output_.size() + replies_.kept_bytes();
+  if (waiting > worker_.settings().limits.client_output_bytes) [[unlikely]] {
+    worker_.stats().clients_overrun.add();
+    return close();
+  }
+  largest_reply_ = std::max(largest_reply_, static_cast<uint32_t>(reply.size()));
+  replies_.complete(ticket, reply, output_);
+  if (!dirty) worker_.flush_later(this);
+}
+
+void Session::reply_error(std::string_view text) {
+  std::string out;
+  resp::append_error(out, text);
+  reply(out);
+}
+
+void Session::forward(std::string_view bytes, uint16_t slot, uint8_t flags) {
+  Request request = request_for_reply(slot, flags);
+  worker_.send(request, bytes);
+}
+
+Request Session::request_for_reply(uint16_t slot, uint8_t flags) {
+  add_reference();
+  Request request;
+  request.session = this;
+  request.ticket = expect_reply();
+  request.slot = slot;
+  request.flags = flags;
+  request.since_ms = worker_.now_ms();
+  return request;
+}
+
+void Session::release() {
+  if (--references_ == 0 && !socket_) worker_.bury(this);
+}
+
+void Session::add_hold() {
+  ++holds_;
+  add_reference();
+}
+
+void Session::remove_hold() {
+  if (--holds_ == 0) resume(kHeld);
+  release();
+}
+
+void Session::close_after_replies() {
+  closing_ = true;
+  if (!dirty) worker_.flush_later(this);
+}
+
+void Session::close() {
+  if (!socket_) return;
+  worker_.transport().close(std::exchange(socket_, nullptr));
+  on_failed({});
+}
+
+void Session::on_failed(std::string_view) {
+  socket_ = nullptr;
+  output_.clear();
+  input_.reset();
+  worker_.bury(this);
+}
+
+void Session::on_end() {
+  ended_ = true;
+  if (paused_ == 0) input_.reset();  // half a request, of which nothing more comes
+  after_output();
+}
+
+void Session::on_writable() {
+  blocked_ = false;
+  flush();
+}
+
+void Session::flush() {
+  if (!socket_ || blocked_) return;
+  while (output_.unsent() > 0) {
+    iovec parts[kMaxParts];
+    const int count = output_.gather(parts, kMaxParts);
+    size_t given = 0;
+    for (int i = 0; i < count; ++i) given += parts[i].iov_len;
+    const size_t taken = worker_.transport().write(socket_, parts, count);
+    output_.mark_sent(taken);
+    output_.release(taken);
+    if (taken < given) {
+      blocked_ = true;
+      break;
+    }
+  }
+  after_output();
+}
+
+void Session::after_output() {
+  if ((closing_ || (ended_ && !input_)) && replies_.empty() && output_.empty()) return close();
+  if ((paused_ & kFull) && output_.size() <= kSoftOutputBytes / 2 && !worker_.backlogged() &&
+      replies_.size() <= worker_.settings().limits.client_pipeline / 2) {
+    resume(kFull);
+  }
+}
+
+void Session::check_idle(uint32_t now_ms, bool draining) {
+  const int64_t silent_ms = now_ms - active_ms_;
+  const int64_t timeout_ms = worker_.settings().server.idle_timeout_ms;
+  const bool too_long = timeout_ms > 0 && silent_ms > timeout_ms && replies_.empty();
+  if (too_long || (draining && idle() && silent_ms > kDrainQuietMs)) close();
+}
+
+Session::Details& Session::details() {
+  if (!details_) details_ = std::make_unique<Details>();
+  return *details_;
+}
+
+void Session::reset() {
+  details_.reset();
+  replies_off_ = skip_this_ = skip_next_ = no_evict_ = false;
+}
+
+void Session::begin_command(const resp::CommandSpec* spec) {
+  last_command_ = spec;
+  skip_this_ = std::exchange(skip_next_, false);
+}
+
+std::string Session::describe() const {
+  static const Details kNone;
+  const Details& shown = details_ ? *details_ : kNone;
+  const uint32_t now = worker_.now_ms();
+  std::string flags = no_evict_ ? "e" : "";
+  if (closing_) flags += 'c';
+  if (flags.empty()) flags = "N";
+  const size_t waiting = input_ ? input_->bytes.size() : 0;
+  std::string line =
+      "id=" + std::to_string(id_) + " addr=" + addresses_.peer + " laddr=" + addresses_.local +
+      " fd=" + std::to_string(addresses_.fd) + " name=" + shown.name +
+      " age=" + std::to_string((now - created_ms_) / 1000) + " idle=" + std::to_string((now - active_ms_) / 1000) +
+      " flags=" + flags + " db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=" + std::to_string(waiting) +
+      " qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=" + std::to_string(replies_.size()) +
+      " omem=" + std::to_string(output_.size()) +
+      " tot-mem=" + std::to_string(sizeof(Session) + waiting + output_.size()) + " events=" + (blocked_ ? "rw" : "r") +
+      " cmd=" + (last_command_ ? std::string(last_command_->name) : "NULL") +
+      " user=default redir=-1 resp=" + std::to_string(resp());
+  if (!shown.lib_name.empty()) line += " lib-name=" + shown.lib_name;
+  if (!shown.lib_version.empty()) line += " lib-ver=" + shown.lib_version;
+  return line;
+}
+
+}  // namespace corral::core

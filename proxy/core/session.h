@@ -1,0 +1,139 @@
+// A client's connection: finds the requests in what it sends, hands each to its handler, and gives the replies back in
+// order.
+//
+// Reading stops while the client has too much under way or does not read its replies (backpressure), while a command
+// is being looked up, and while a command without a slot of its own has to wait for held ones. What has been read but
+// not handled then stays in the input. A session lives until its connection is closed and no request refers to it any
+// more.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "proxy/core/byte_queue.h"
+#include "proxy/core/reply_queue.h"
+#include "proxy/core/request.h"
+#include "proxy/core/transport.h"
+#include "resp/command_table.h"
+#include "resp/request_scanner.h"
+
+namespace corral::core {
+
+class Worker;
+
+/// Where a client comes from and what it connected to, as text ("127.0.0.1:50312").
+struct ClientAddresses {
+  std::string peer, local;
+  int fd = -1;  // for CLIENT LIST only
+};
+
+class Session final : public Endpoint {
+ public:
+  Session(Worker& worker, uint64_t id, Socket* socket, ClientAddresses addresses);
+
+  uint64_t id() const { return id_; }
+  int resp() const { return 2; }
+  bool open() const { return socket_ != nullptr; }
+  bool idle() const { return replies_.empty() && output_.empty() && !input_; }
+  Worker& worker() const { return worker_; }
+
+  // Replies. `reply` is one whole RESP reply.
+  ReplyQueue::Ticket expect_reply();
+  void complete(ReplyQueue::Ticket ticket, std::string_view reply);
+  /// An answer that is there at once, in its place in the order.
+  void reply(std::string_view reply) { complete(expect_reply(), reply); }
+  /// `text` begins with its code and has no CRLF.
+  void reply_error(std::string_view text);
+  /// Forwards one request by slot; the reply comes back by itself.
+  void forward(std::string_view bytes, uint16_t slot, uint8_t flags);
+  /// A request for which the session waits, with a reference to it: for tasks.
+  Request request_for_reply(uint16_t slot, uint8_t flags);
+
+  // References: one for each request under way and each hold.
+  void add_reference() { ++references_; }
+  void release();
+  bool referenced() const { return references_ > 0; }
+  uint32_t holds() const { return holds_; }
+  void add_hold();
+  void remove_hold();
+
+  // Reading stops until every reason is gone.
+  enum Pause : uint8_t { kFull = 1, kLookup = 2, kHeld = 4, kWalk = 8 };
+  void pause(Pause reason);
+  void resume(Pause reason);
+  /// Takes up the input that a pause left.
+  void continue_input();
+  /// Handles no more input, and closes once all replies due are out.
+  void close_after_replies();
+  /// Closes at once.
+  void close();
+
+  void flush();
+  /// Closes if the client has been silent for too long, or (draining) as soon as nothing is under way.
+  void check_idle(uint32_t now_ms, bool draining);
+
+  void on_bytes(const char* data, size_t size) override;
+  void on_writable() override;
+  void on_end() override;
+  void on_failed(std::string_view reason) override;
+
+  /// A command begins to be handled; null: it is not known yet.
+  void begin_command(const resp::CommandSpec* spec);
+
+  // What CLIENT and its kin show and set. Rare strings are kept together, so that an idle session stays small.
+  struct Details {
+    std::string name, lib_name, lib_version;
+  };
+  Details& details();
+  const Details* details_if_any() const { return details_.get(); }
+  const ClientAddresses& addresses() const { return addresses_; }
+  std::string describe() const;  // its line of CLIENT LIST, without the newline
+  void set_replies_off(bool off) { replies_off_ = off; }
+  void skip_next_reply() { skip_next_ = true; }
+  void set_no_evict(bool on) { no_evict_ = on; }
+  void reset();  // RESET: as if newly connected
+
+  bool dirty = false;      // in the worker's list of sessions to flush
+  bool resumable = false;  // in the worker's list of sessions whose input goes on
+
+ private:
+  /// The start of a request that has not wholly arrived, and what came behind a pause.
+  struct Input {
+    std::string bytes;
+    resp::RequestScanner scanner;
+  };
+
+  size_t consume(const char* data, size_t size, resp::RequestScanner& scanner);
+  void consume_input();
+  void keep(const char* data, size_t size, resp::RequestScanner& scanner);
+  void protocol_error(std::string_view error);
+  bool too_full() const;
+  void after_output();
+
+  Worker& worker_;
+  Socket* socket_;
+  const uint64_t id_;
+  ByteQueue output_;
+  ReplyQueue replies_;
+  std::unique_ptr<Input> input_;
+  std::unique_ptr<Details> details_;
+  ClientAddresses addresses_;
+  uint32_t references_ = 0;
+  uint32_t holds_ = 0;
+  uint32_t created_ms_;
+  uint32_t active_ms_;  // when it last sent something
+  uint32_t largest_reply_ = 0;
+  const resp::CommandSpec* last_command_ = nullptr;
+  uint8_t paused_ = 0;        // of Pause
+  bool replies_off_ = false;  // CLIENT REPLY OFF
+  bool skip_next_ = false;    // CLIENT REPLY SKIP
+  bool skip_this_ = false;
+  bool no_evict_ = false;
+  bool blocked_ = false;  // the socket took less than all
+  bool closing_ = false;  // close_after_replies()
+  bool ended_ = false;    // the client has finished sending
+};
+
+}  // namespace corral::core

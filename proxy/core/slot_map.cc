@@ -1,0 +1,140 @@
+// CLUSTER SHARDS and CLUSTER SLOTS: https://redis.io/commands/cluster-shards, https://redis.io/commands/cluster-slots.
+#include "proxy/core/slot_map.h"
+
+#include <algorithm>
+#include <map>
+#include <string_view>
+#include <unordered_map>
+
+namespace corral::core {
+
+using resp::ReplyView;
+
+namespace {
+
+// The value of `key` in a map that is an array of keys and values in turn.
+ReplyView member(const std::vector<ReplyView>& pairs, std::string_view key) {
+  for (size_t i = 0; i + 1 < pairs.size(); i += 2) {
+    if (pairs[i].text() == key) return pairs[i + 1];
+  }
+  return {};
+}
+
+std::string known_host(const ReplyView& host, const config::Address& source) {
+  if (host.is_null() || host.type() == '\0' || host.text().empty() || host.text() == "?") return source.host;
+  return std::string(host.text());
+}
+
+bool valid_port(std::optional<int64_t> port) { return port && *port > 0 && *port <= 65535; }
+
+// Marks slots first..last (inclusive) as owned by `node`; false if they are not slots.
+bool own(ClusterView& view, std::optional<int64_t> first, std::optional<int64_t> last, size_t node) {
+  if (!first || !last || *first < 0 || *last >= resp::kSlots || *first > *last) return false;
+  std::fill(view.owner.begin() + *first, view.owner.begin() + *last + 1, static_cast<uint16_t>(node));
+  return true;
+}
+
+// One node of a shard; nothing if it cannot be reached under any address.
+std::optional<ClusterView::Node> parse_shard_node(const ReplyView& reply, const config::Address& source) {
+  const auto pairs = reply.elements();
+  ReplyView port = member(pairs, "port");
+  if (port.type() == '\0') port = member(pairs, "tls-port");
+  if (!valid_port(port.integer())) return {};
+  ReplyView endpoint = member(pairs, "endpoint");
+  return ClusterView::Node{std::string(member(pairs, "id").text()),
+                           {known_host(endpoint, source), static_cast<uint16_t>(*port.integer())},
+                           member(pairs, "role").text() == "master"};
+}
+
+bool parse_shard(ClusterView& view, const ReplyView& shard, const config::Address& source) {
+  const auto pairs = shard.elements();
+  const auto slots = member(pairs, "slots").elements();
+  size_t owner = ClusterView::kNobody;
+  for (const ReplyView& entry : member(pairs, "nodes").elements()) {
+    auto node = parse_shard_node(entry, source);
+    if (!node) continue;
+    const bool failed = member(entry.elements(), "health").text() == "fail";
+    if (node->master && (owner == ClusterView::kNobody || !failed)) owner = view.nodes.size();
+    view.nodes.push_back(*std::move(node));
+  }
+  if (owner == ClusterView::kNobody) return true;
+  for (size_t i = 0; i + 1 < slots.size(); i += 2) {
+    if (!own(view, slots[i].integer(), slots[i + 1].integer(), owner)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::optional<ClusterView> parse_cluster_shards(const ReplyView& reply, const config::Address& source) {
+  if (!reply.is_aggregate()) return {};
+  ClusterView view;
+  for (const ReplyView& shard : reply.elements()) {
+    if (!parse_shard(view, shard, source)) return {};
+  }
+  return view;
+}
+
+std::optional<ClusterView> parse_cluster_slots(const ReplyView& reply, const config::Address& source) {
+  if (!reply.is_aggregate()) return {};
+  ClusterView view;
+  std::map<std::string, size_t, std::less<>> known;
+  for (const ReplyView& range : reply.elements()) {
+    const auto parts = range.elements();  // first, last, master, replicas...
+    for (size_t i = 2; i < parts.size(); ++i) {
+      const auto node = parts[i].elements();  // host, port, name, metadata
+      if (node.size() < 2 || !valid_port(node[1].integer())) return {};
+      config::Address address{known_host(node[0], source), static_cast<uint16_t>(*node[1].integer())};
+      std::string name =
+          node.size() > 2 ? std::string(node[2].text()) : address.host + ':' + std::to_string(address.port);
+      const auto [it, is_new] = known.try_emplace(name, view.nodes.size());
+      if (is_new) view.nodes.push_back({name, address, i == 2});
+      if (i == 2 && !own(view, parts[0].integer(), parts[1].integer(), it->second)) return {};
+    }
+  }
+  return view;
+}
+
+ClusterView majority(std::span<const ClusterView> views) {
+  ClusterView result;
+  std::unordered_map<std::string_view, uint16_t> index;  // by name, into result.nodes
+  std::vector<std::vector<uint16_t>> translated(views.size());
+  for (size_t v = 0; v < views.size(); ++v) {
+    for (const auto& node : views[v].nodes) {
+      const auto [it, is_new] = index.try_emplace(node.name, static_cast<uint16_t>(result.nodes.size()));
+      if (is_new) result.nodes.push_back(node);
+      translated[v].push_back(it->second);
+    }
+  }
+  for (size_t slot = 0; slot < resp::kSlots; ++slot) {
+    std::array<std::pair<uint16_t, int>, 16> votes;
+    size_t candidates = 0;
+    for (size_t v = 0; v < views.size(); ++v) {
+      const uint16_t owner = views[v].owner[slot];
+      const uint16_t node = owner == ClusterView::kNobody ? owner : translated[v][owner];
+      auto* end = votes.data() + candidates;
+      auto* vote = std::find_if(votes.data(), end, [&](auto& entry) { return entry.first == node; });
+      if (vote != end) {
+        ++vote->second;
+      } else if (candidates < votes.size()) {
+        votes[candidates++] = {node, 1};
+      }
+    }
+    const auto* best =
+        std::max_element(votes.data(), votes.data() + candidates, [](auto& a, auto& b) { return a.second < b.second; });
+    if (candidates > 0) result.owner[slot] = best->first;
+  }
+  return result;
+}
+
+void SlotMap::count_slots() {
+  for (Master& master : masters) master.slots = 0;
+  for (uint16_t slot = 0; slot < resp::kSlots; ++slot) {
+    for (Master& master : masters) {
+      if (master.id == owner[slot] && master.slots++ == 0) master.first_slot = slot;
+    }
+  }
+  std::erase_if(masters, [](const Master& master) { return master.slots == 0; });
+}
+
+}  // namespace corral::core

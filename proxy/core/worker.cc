@@ -1,0 +1,287 @@
+#include "proxy/core/worker.h"
+
+#include <algorithm>
+
+#include "proxy/core/topology_keeper.h"
+#include "resp/refusal.h"
+#include "resp/reply_builder.h"
+
+namespace corral::core {
+
+namespace {
+
+constexpr uint32_t kTickMs = 100;  // timeouts are checked so often
+
+}  // namespace
+
+Worker::Worker(Process& process, Transport& transport, uint32_t index, uint64_t start_ms)
+    : process_(process),
+      transport_(transport),
+      index_(index),
+      board_(process.board(index)),
+      settings_(process.settings()),
+      now_ms_(static_cast<uint32_t>(start_ms)),
+      now64_ms_(start_ms),
+      ticked_ms_(now_ms_),
+      map_(process.slot_map()),
+      holds_(*this) {
+  if (index == 0) keeper_ = std::make_unique<TopologyKeeper>(*this);
+}
+
+Worker::~Worker() = default;
+
+void Worker::start() {
+  if (keeper_) keeper_->start();
+}
+
+void Worker::begin_turn(uint64_t now_ms) {
+  now64_ms_ = now_ms;
+  now_ms_ = static_cast<uint32_t>(now_ms);
+}
+
+uint32_t Worker::end_turn() {
+  if (now_ms_ - ticked_ms_ >= kTickMs) tick();
+  const int64_t timer_ms = run_timers();
+  const int64_t hold_ms = holds_.size() > 0 ? holds_.run(now_ms_) : -1;
+  if (!stalled_.empty() && !backlogged()) {
+    for (const uint64_t id : std::exchange(stalled_, {})) {
+      if (Session* session = find_session(id)) session->resume(Session::kFull);
+    }
+  }
+  flush_all();
+  buried_.clear();
+  uint32_t wait_ms = kTickMs;
+  if (timer_ms >= 0) wait_ms = std::min(wait_ms, static_cast<uint32_t>(timer_ms));
+  if (hold_ms >= 0) wait_ms = std::min(wait_ms, static_cast<uint32_t>(hold_ms));
+  return resumable_.empty() && dirty_sessions_.empty() && dirty_links_.empty() ? wait_ms : 0;
+}
+
+// Links first, so that the nodes are at work while the clients are written to.
+void Worker::flush_all() {
+  for (const uint64_t id : std::exchange(resumable_, {})) {
+    if (Session* session = find_session(id)) session->continue_input();
+  }
+  for (size_t i = 0; i < dirty_links_.size(); ++i) {
+    dirty_links_[i]->dirty = false;
+    dirty_links_[i]->flush();
+  }
+  dirty_links_.clear();
+  for (size_t i = 0; i < dirty_sessions_.size(); ++i) {
+    dirty_sessions_[i]->dirty = false;
+    dirty_sessions_[i]->flush();
+  }
+  dirty_sessions_.clear();
+}
+
+void Worker::tick() {
+  ticked_ms_ = now_ms_;
+  for_each_link([this](Link& link) { link.check_timeouts(now_ms_); });
+  for (auto& link : control_links_) {
+    if (link) link->check_timeouts(now_ms_);
+  }
+  if (!draining_ && settings_.server.idle_timeout_ms == 0) return;
+  std::vector<Session*> all;
+  for (const auto& [id, session] : sessions_) all.push_back(session.get());
+  for (Session* session : all) session->check_idle(now_ms_, draining_);
+}
+
+int64_t Worker::run_timers() {
+  while (!timers_.empty() && timers_.begin()->first <= now64_ms_) {
+    const auto action = std::move(timers_.begin()->second);
+    timers_.erase(timers_.begin());
+    action();
+  }
+  return timers_.empty() ? -1 : static_cast<int64_t>(timers_.begin()->first - now64_ms_);
+}
+
+void Worker::after(uint32_t delay_ms, std::function<void()> action) {
+  timers_.emplace(now64_ms_ + delay_ms, std::move(action));
+}
+
+// --- clients ---
+
+Session* Worker::accept(Socket* socket, ClientAddresses addresses) {
+  stats().connections.add();
+  if (process_.clients() >= settings_.server.max_clients || draining_) {
+    stats().clients_rejected.add();
+    static constexpr std::string_view kTooMany = "-ERR max number of clients reached\r\n";
+    iovec part{const_cast<char*>(kTooMany.data()), kTooMany.size()};
+    if (!draining_) transport_.write(socket, &part, 1);
+    return nullptr;
+  }
+  const uint64_t id = process_.next_client_id();
+  auto session = std::make_unique<Session>(*this, id, socket, std::move(addresses));
+  Session* result = session.get();
+  sessions_.emplace(id, std::move(session));
+  board_.clients.fetch_add(1, std::memory_order_relaxed);
+  return result;
+}
+
+Session* Worker::find_session(uint64_t id) {
+  const auto it = sessions_.find(id);
+  return it == sessions_.end() ? nullptr : it->second.get();
+}
+
+// Called when its connection is closed, and again when the last request that refers to it is done.
+void Worker::bury(Session* session) {
+  std::unique_ptr<Session> owned;
+  if (const auto it = sessions_.find(session->id()); it != sessions_.end()) {
+    owned = std::move(it->second);
+    sessions_.erase(it);
+    board_.clients.fetch_sub(1, std::memory_order_relaxed);
+  } else if (const auto other = lingering_.find(session->id()); other != lingering_.end()) {
+    owned = std::move(other->second);
+    lingering_.erase(other);
+  }
+  if (!owned) return;
+  if (session->referenced()) {
+    lingering_.emplace(session->id(), std::move(owned));
+  } else {
+    buried_.push_back(std::move(owned));
+  }
+}
+
+void Worker::continue_later(Session* session) {
+  if (session->resumable) return;
+  session->resumable = true;
+  resumable_.push_back(session->id());
+}
+
+void Worker::drain() { draining_ = true; }
+
+void Worker::stop() {
+  std::vector<Session*> all;
+  for (const auto& [id, session] : sessions_) all.push_back(session.get());
+  for (Session* session : all) session->close();
+  for_each_link([](Link& link) { link.fail("shutting down"); });
+  holds_.abandon();
+  timers_.clear();
+}
+
+// --- nodes ---
+
+Link& Worker::link(const LinkKey& key) {
+  auto& links = key.control ? control_links_ : links_;
+  if (links.size() <= key.node) links.resize(key.node + 1);
+  if (!links[key.node]) links[key.node] = std::make_unique<Link>(*this, key, process_.node_address(key.node));
+  return *links[key.node];
+}
+
+Link* Worker::usable_link(NodeId node, int) {
+  if (node < links_.size() && links_[node]) [[likely]]
+    return links_[node]->accepts() ? links_[node].get() : nullptr;
+  if (node == kNoNode) return nullptr;
+  return &link({node});
+}
+
+std::string_view Worker::why_unusable(uint16_t slot) const {
+  return map_->owner[slot] == kNoNode ? "it has no owner" : "the connection to its owner failed";
+}
+
+void Worker::for_each_link(const std::function<void(Link&)>& visit) {
+  for (size_t i = 0; i < links_.size(); ++i) {
+    if (links_[i]) visit(*links_[i]);
+  }
+}
+
+void Worker::send_to_node(Request request, NodeId node, std::string_view bytes, bool control) {
+  request.flags |= kNodeBound;
+  Link& to = link({node, 2, 0, control});
+  if (to.accepts()) return to.send(request, bytes);
+  answer(request, "-CLUSTERDOWN the connection to a node failed\r\n");
+}
+
+void Worker::answer(const Request& request, std::string_view reply) {
+  Session* session = request.session;
+  if (request.task) {
+    request.task->on_reply(request.ticket, reply);
+  } else if (session) {
+    session->complete(request.ticket, reply);
+  }
+  if (session) session->release();
+}
+
+// An error reply: a refusal is held and tried again, any other belongs to the client.
+bool Worker::on_upstream_error(Link& link, const Link::Pending& pending, std::string_view reply) {
+  const Request& request = pending.request;
+  if (!request.session || (request.flags & kNodeBound)) return false;
+  const resp::Refusal refusal = resp::parse_refusal(reply);
+  using resp::RefusalKind;
+  switch (refusal.kind) {
+    case RefusalKind::kNone:
+      return false;
+    case RefusalKind::kMoved:
+    case RefusalKind::kAsk:
+      // A script can return any text as an error: only its own slot's redirection is believed.
+      if (refusal.slot != request.slot) return false;
+      (refusal.kind == RefusalKind::kMoved ? stats().redirects_moved : stats().redirects_ask).add();
+      break;
+    default:
+      if (request.flags & kScript) return false;
+      if (refusal.kind != RefusalKind::kTryAgain && refusal.kind != RefusalKind::kLoading) refresh_topology();
+  }
+  holds_.add_refused(link, pending, refusal, reply);
+  return true;
+}
+
+// MOVED changes the map at once if it comes from the slot's owner as known so far; from another node it may be old
+// news.
+NodeId Worker::redirect_target(Link& link, const resp::Refusal& refusal) {
+  config::Address address{std::string(refusal.host), refusal.port};
+  if (address.host.empty()) address.host = link.address().host;
+  const NodeId target = process_.node_id(address);
+  const int64_t now_us = transport_.wall_clock_us();
+  if (refusal.kind == resp::RefusalKind::kAsk) {
+    process_.note_open_slot(refusal.slot, now_us);
+    return target;
+  }
+  if (map_->owner[refusal.slot] == link.node()) {
+    if (SlotMapPtr next = process_.publish_move(refusal.slot, target, now_us)) share_map(next);
+  }
+  refresh_topology();
+  return target;
+}
+
+void Worker::on_upstream_lost(Link& link, const Link::Pending& pending, bool may_have_run, std::string_view reason) {
+  const Request& request = pending.request;
+  const std::string node = link.address().host + ':' + std::to_string(link.address().port);
+  if (may_have_run) {
+    stats().indoubt.add();
+    if (request.session && request.session->holds() > 0) holds_.on_answered(pending);
+    return answer(request, "-INDOUBT the connection to " + node + " was lost (" + std::string(reason) +
+                               ") after the command was handed to it: it may or may not have run\r\n");
+  }
+  if (!request.session || (request.flags & kNodeBound)) {
+    return answer(request, "-CLUSTERDOWN " + node + ": " + std::string(reason) + "\r\n");
+  }
+  holds_.add_lost(link, pending, reason);
+}
+
+void Worker::on_link_failed(Link& link, bool was_ready, std::string_view reason) {
+  stats().upstream_errors.add();
+  if (was_ready || link.failures() == 1) {
+    transport_.log(LogLevel::kWarn, "node " + link.address().host + ':' + std::to_string(link.address().port) + ": " +
+                                        std::string(reason));
+  }
+  refresh_topology();
+}
+
+void Worker::share_map(const SlotMapPtr& map) {
+  set_map(map);
+  for (uint32_t i = 0; i < process_.workers(); ++i) {
+    if (i != index_) transport_.post(i, [map](Worker& other) { other.set_map(map); });
+  }
+}
+
+void Worker::set_map(SlotMapPtr map) {
+  if (map->version <= map_->version) return;
+  map_ = std::move(map);
+  holds_.on_new_map(*map_);
+}
+
+void Worker::refresh_topology() {
+  if (keeper_) return keeper_->request_refresh();
+  transport_.post(0, [](Worker& first) { first.refresh_topology(); });
+}
+
+}  // namespace corral::core

@@ -1,0 +1,153 @@
+// One worker: its clients, its upstream connections and the state of its requests. It runs on one thread, in turns: the
+// transport delivers what sockets have to say, then ends the turn, in which everything gathered is written, one write
+// for each socket.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "proxy/core/hold.h"
+#include "proxy/core/link.h"
+#include "proxy/core/process.h"
+#include "proxy/core/session.h"
+#include "proxy/core/transport.h"
+
+namespace corral::core {
+
+class TopologyKeeper;
+
+class Worker {
+ public:
+  /// Worker 0 also keeps the topology. `start_ms`: the transport's clock, monotonic.
+  Worker(Process& process, Transport& transport, uint32_t index, uint64_t start_ms);
+  ~Worker();
+
+  // --- driven by the transport ---
+  /// Once, on the worker's thread, before the first turn.
+  void start();
+  /// Before events are delivered. Milliseconds, monotonic.
+  void begin_turn(uint64_t now_ms);
+  /// After the events: resumes, retries, writes. Milliseconds until it wants a turn again without events.
+  uint32_t end_turn();
+  /// A new client, whose events go to the endpoint that this returns; null if it is to be closed (it has been told
+  /// why).
+  Session* accept(Socket* socket, ClientAddresses addresses);
+  /// Closes each client as soon as it has nothing under way.
+  void drain();
+  bool drained() const { return sessions_.empty(); }
+  /// Closes everything.
+  void stop();
+
+  // --- for sessions, links and tasks ---
+  Process& process() { return process_; }
+  Transport& transport() { return transport_; }
+  BufferPool& pool() { return pool_; }
+  Stats& stats() { return board_.stats; }
+  const config::Settings& settings() const { return settings_; }
+  const SlotMap& map() const { return *map_; }
+  uint32_t index() const { return index_; }
+  uint32_t now_ms() const { return now_ms_; }
+  resp::RequestScanner& scanner() { return scanner_; }
+  /// For the time of one call; whoever uses it clears it first.
+  std::vector<uint32_t>& scratch_indexes() { return scratch_indexes_; }
+
+  /// Sends a request to the owner of its slot, behind what is held for its session and slot.
+  void send(const Request& request, std::string_view bytes) {
+    if (request.session->holds() > 0 && holds_.queue_behind(request, bytes)) [[unlikely]]
+      return;
+    Link* link = usable_link(map_->owner[request.slot], 2);
+    if (!link) [[unlikely]]
+      return holds_.add_unsent(request, bytes, why_unusable(request.slot));
+    link->send(request, bytes);
+  }
+  /// Sends a request to one node; it is neither held nor sent elsewhere (kNodeBound), an error of ours is its reply
+  /// then.
+  void send_to_node(Request request, NodeId node, std::string_view bytes, bool control = false);
+  /// Gives the reply to who waits for it and drops the request's reference.
+  void answer(const Request& request, std::string_view reply);
+
+  /// The link to a node, made if need be; null if there is no such node or it is not to be tried right now.
+  Link* usable_link(NodeId node, int resp);
+  void for_each_link(const std::function<void(Link&)>& visit);
+  NodeId redirect_target(Link& link, const resp::Refusal& refusal);
+  HoldTable& holds() { return holds_; }
+
+  void on_upstream_reply(Link& link, const Link::Pending& pending, std::string_view reply) {
+    if (reply[0] == '-' && on_upstream_error(link, pending, reply)) [[unlikely]]
+      return;
+    if (pending.request.session && pending.request.session->holds() > 0) [[unlikely]]
+      holds_.on_answered(pending);
+    answer(pending.request, reply);
+  }
+  /// The connection failed before the reply came.
+  void on_upstream_lost(Link& link, const Link::Pending& pending, bool may_have_run, std::string_view reason);
+  void on_link_failed(Link& link, bool was_ready, std::string_view reason);
+
+  void set_map(SlotMapPtr map);
+  /// For all workers.
+  void share_map(const SlotMapPtr& map);
+  /// Asks the keeper (of whatever worker) for a fresh topology.
+  void refresh_topology();
+  TopologyKeeper* keeper() { return keeper_.get(); }
+
+  void flush_later(Link* link) {
+    link->dirty = true;
+    dirty_links_.push_back(link);
+  }
+  void flush_later(Session* session) {
+    session->dirty = true;
+    dirty_sessions_.push_back(session);
+  }
+  void continue_later(Session* session);
+  void bury(Session* session);
+  Session* find_session(uint64_t id);
+  const std::map<uint64_t, std::unique_ptr<Session>>& sessions() const { return sessions_; }
+
+  void add_inflight_bytes(size_t n) { inflight_bytes_ += n; }
+  void remove_inflight_bytes(size_t n) { inflight_bytes_ -= n; }
+  bool backlogged() const { return inflight_bytes_ > settings_.limits.inflight_bytes; }
+  void stall(Session* session) { stalled_.push_back(session->id()); }
+
+  /// Runs `action` in a turn at least `delay_ms` from now.
+  void after(uint32_t delay_ms, std::function<void()> action);
+
+ private:
+  bool on_upstream_error(Link& link, const Link::Pending& pending, std::string_view reply);
+  std::string_view why_unusable(uint16_t slot) const;
+  Link& link(const LinkKey& key);
+  void tick();
+  int64_t run_timers();
+  void flush_all();
+
+  Process& process_;
+  Transport& transport_;
+  const uint32_t index_;
+  WorkerBoard& board_;
+  const config::Settings& settings_;
+  uint32_t now_ms_;  // the low half, enough for differences
+  uint64_t now64_ms_;
+  uint32_t ticked_ms_ = 0;
+  bool draining_ = false;
+  BufferPool pool_;
+  SlotMapPtr map_;
+  resp::RequestScanner scanner_;
+  std::vector<uint32_t> scratch_indexes_;
+  uint64_t inflight_bytes_ = 0;
+  HoldTable holds_;
+  std::vector<std::unique_ptr<Link>> links_;                // by NodeId; null where there is none
+  std::vector<std::unique_ptr<Link>> control_links_;        // likewise
+  std::map<uint64_t, std::unique_ptr<Session>> sessions_;   // by id: those with a connection
+  std::vector<std::unique_ptr<Session>> buried_;            // closed; gone at the end of the turn
+  std::map<uint64_t, std::unique_ptr<Session>> lingering_;  // closed, but requests still refer to them
+  std::vector<Link*> dirty_links_;
+  std::vector<Session*> dirty_sessions_;
+  std::vector<uint64_t> resumable_, stalled_;
+  std::multimap<uint64_t, std::function<void()>> timers_;  // by the time, in ms of the clock extended to 64 bits
+  std::unique_ptr<TopologyKeeper> keeper_;
+};
+
+}  // namespace corral::core

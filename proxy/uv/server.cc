@@ -1,0 +1,278 @@
+#include "proxy/uv/server.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <random>
+
+#include "proxy/uv/address.h"
+
+namespace corral::uv {
+
+namespace {
+
+constexpr uint64_t kTakeoverRetryMs = 100;
+constexpr uint64_t kDrainCheckMs = 20;
+constexpr rlim_t kSpareFiles = 256;  // beside the clients': nodes, listeners, the log
+
+int64_t wall_clock_us() {
+  using std::chrono::duration_cast, std::chrono::microseconds, std::chrono::system_clock;
+  return duration_cast<microseconds>(system_clock::now().time_since_epoch()).count();
+}
+
+// 40 hex digits, as Redis makes them for a run.
+std::string new_run_id() {
+  std::random_device random;
+  std::string id;
+  while (id.size() < 40) id += "0123456789abcdef"[random() % 16];
+  return id;
+}
+
+uint32_t worker_count(const config::Settings& settings) {
+  return settings.server.workers > 0 ? settings.server.workers : std::max(1u, std::thread::hardware_concurrency());
+}
+
+// Allows as many open files as max_clients needs, as far as the system lets us.
+void raise_file_limit(uint32_t max_clients) {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  const rlim_t wanted = max_clients + kSpareFiles;
+  if (limit.rlim_cur >= wanted) return;
+  rlimit raised{wanted, std::max(limit.rlim_max, wanted)};
+  if (setrlimit(RLIMIT_NOFILE, &raised) == 0) return;
+  raised = {std::min(wanted, limit.rlim_max), limit.rlim_max};
+  setrlimit(RLIMIT_NOFILE, &raised);
+  spdlog::warn("{} open files are allowed, fewer than max_clients = {} needs", raised.rlim_cur, max_clients);
+}
+
+}  // namespace
+
+/// A worker and its thread. `clients` counts those given to it, also while they are on their way.
+struct Server::WorkerThread {
+  WorkerThread(core::Process& process, uint32_t index, UvTransport::Post post)
+      : transport(std::move(post)), worker(process, transport, index, transport.now_ms()) {
+    transport.set_worker(&worker);
+  }
+  UvTransport transport;
+  core::Worker worker;
+  std::atomic<uint32_t> on_their_way{0};
+  std::atomic<bool> drained{false};
+  std::thread thread;
+};
+
+Server::Server(const config::Settings& settings)
+    : settings_(settings), process_(settings, worker_count(settings), wall_clock_us(), new_run_id()) {
+  uv_loop_init(&loop_);
+  uv_timer_init(&loop_, &timer_);
+  timer_.data = this;
+}
+
+Server::~Server() {
+  uv_walk(
+      &loop_, [](uv_handle_t* handle, void*) { uv_close(handle, nullptr); }, nullptr);
+  uv_run(&loop_, UV_RUN_DEFAULT);
+  uv_loop_close(&loop_);
+}
+
+int Server::run(bool takeover) {
+  std::signal(SIGPIPE, SIG_IGN);
+  raise_file_limit(settings_.server.max_clients);
+  if (!open_listeners(takeover)) return 1;
+  start_workers();
+  for (const ListenSocket& listener : listeners_) watch(listener.fd, &Server::on_connection);
+  tell_ready(predecessor_);
+  keep_takeover_socket();
+  constexpr std::array kSignals = {SIGTERM, SIGINT};
+  for (size_t i = 0; i < kSignals.size(); ++i) {
+    uv_signal_init(&loop_, &signals_[i]);
+    signals_[i].data = this;
+    uv_signal_start(
+        &signals_[i],
+        [](uv_signal_t* handle, int number) {
+          static_cast<Server*>(handle->data)->drain(number == SIGTERM ? "SIGTERM" : "SIGINT");
+        },
+        kSignals[i]);
+  }
+  for (const ListenSocket& listener : listeners_) {
+    spdlog::info("listening on {}, {} workers", to_text(listener.address), process_.workers());
+  }
+  uv_run(&loop_, UV_RUN_DEFAULT);
+  for (auto& thread : workers_) thread->thread.join();
+  spdlog::info("stopped");
+  return 0;
+}
+
+bool Server::open_listeners(bool takeover) {
+  std::vector<int> passed = sockets_from_service_manager();
+  if (takeover) {
+    predecessor_ = ask_predecessor(settings_.server.listen[0]);
+    if (predecessor_.connection < 0) spdlog::warn("--takeover: no running corral answers; starting afresh");
+    passed.insert(passed.end(), predecessor_.fds.begin(), predecessor_.fds.end());
+  }
+  for (const config::Address& address : settings_.server.listen) {
+    if (const int fd = take_matching(passed, address); fd >= 0) {
+      listeners_.push_back({address, fd});
+      continue;
+    }
+    const auto opened = listen_on(address);
+    if (!opened) {
+      spdlog::error("{}", opened.error);
+      return false;
+    }
+    listeners_.push_back(*opened);
+  }
+  for (const int fd : passed) close(fd);  // no longer in the settings
+  return true;
+}
+
+void Server::start_workers() {
+  const auto post = [this](uint32_t worker, std::function<void(core::Worker&)> work) {
+    workers_[worker]->transport.deliver(std::move(work));
+  };
+  for (uint32_t i = 0; i < process_.workers(); ++i) {
+    workers_.push_back(std::make_unique<WorkerThread>(process_, i, post));
+  }
+  for (auto& thread : workers_) {
+    thread->thread = std::thread([&thread = *thread] {
+      thread.worker.start();
+      thread.transport.run();
+      thread.worker.stop();
+    });
+  }
+}
+
+void Server::watch(int fd, void (Server::*on_readable)(int)) {
+  watches_.push_back(std::make_unique<Watch>(Watch{{}, this, on_readable, fd}));
+  Watch& watch = *watches_.back();
+  uv_poll_init(&loop_, &watch.poll, fd);
+  watch.poll.data = &watch;
+  uv_poll_start(&watch.poll, UV_READABLE, [](uv_poll_t* handle, int, int) {
+    const auto* ready = static_cast<Watch*>(handle->data);
+    (ready->server->*ready->on_readable)(ready->fd);
+  });
+}
+
+void Server::on_connection(int listen_fd) {
+  for (;;) {
+    const int fd = accept4(listen_fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+      give_to_worker(fd);
+    } else if (errno != ECONNABORTED && errno != EINTR) {
+      if (errno != EAGAIN) spdlog::error("accept: {}", std::strerror(errno));
+      return;
+    }
+  }
+}
+
+void Server::give_to_worker(int fd) {
+  const auto load = [this](size_t i) { return process_.board(i).clients + workers_[i]->on_their_way; };
+  size_t least = 0;
+  for (size_t i = 1; i < workers_.size(); ++i) {
+    if (load(i) < load(least)) least = i;
+  }
+  WorkerThread& chosen = *workers_[least];
+  ++chosen.on_their_way;
+  chosen.transport.deliver([&chosen, fd](core::Worker& worker) {
+    --chosen.on_their_way;
+    UvSocket* socket = chosen.transport.adopt(fd);
+    core::Socket* as_core = chosen.transport.as_core(socket);
+    core::Session* session = worker.accept(as_core, {peer_text(fd), local_text(fd), fd});
+    if (!session) return chosen.transport.close(as_core);
+    as_core->endpoint = session;
+    chosen.transport.start_reading(socket);
+  });
+}
+
+// --- a successor ---
+
+// Listens for a successor as soon as the name is free: after a takeover, when the old process has let go of it.
+void Server::keep_takeover_socket() {
+  takeover_fd_ = open_takeover_socket(settings_.server.listen[0]);
+  if (takeover_fd_ >= 0) return watch(takeover_fd_, &Server::on_successor);
+  uv_timer_start(
+      &timer_, [](uv_timer_t* handle) { static_cast<Server*>(handle->data)->keep_takeover_socket(); }, kTakeoverRetryMs,
+      0);
+}
+
+void Server::on_successor(int fd) {
+  const int connection = accept4(fd, nullptr, nullptr, SOCK_CLOEXEC);
+  if (connection < 0) return;
+  std::vector<int> fds;
+  for (const ListenSocket& listener : listeners_) fds.push_back(listener.fd);
+  if (!send_sockets(connection, fds)) {
+    close(connection);
+    return;
+  }
+  spdlog::info("a new process takes over the listening sockets");
+  watch(connection, &Server::on_successor_ready);
+}
+
+void Server::on_successor_ready(int fd) {
+  char byte;
+  const bool ready = read(fd, &byte, 1) == 1;
+  const auto is_it = [fd](const auto& watch) { return watch->fd == fd; };
+  uv_poll_stop(&(*std::find_if(watches_.begin(), watches_.end(), is_it))->poll);
+  close(fd);
+  if (ready) {
+    drain("taken over");
+  } else {
+    spdlog::warn("the new process went away before it was ready; going on");
+  }
+}
+
+// --- the end ---
+
+void Server::drain(const std::string& why) {
+  if (draining_) {  // asked twice: at once
+    drain_deadline_ms_ = 0;
+    return;
+  }
+  draining_ = true;
+  spdlog::info("draining: {}", why);
+  const bool taken_over = why == "taken over";
+  for (const ListenSocket& listener : listeners_) {
+    // Who is in the queue has connected: they are served, unless the successor does it.
+    if (!taken_over) on_connection(listener.fd);
+  }
+  stop_watching();
+  for (const ListenSocket& listener : listeners_) {
+    close(listener.fd);
+    if (listener.address.is_unix() && !taken_over) unlink(listener.address.host.c_str());
+  }
+  if (takeover_fd_ >= 0) close(takeover_fd_);
+  for (auto& thread : workers_) {
+    thread->transport.deliver([](core::Worker& worker) { worker.drain(); });
+  }
+  drain_deadline_ms_ = uv_now(&loop_) + static_cast<uint64_t>(settings_.server.drain_timeout_ms);
+  uv_timer_start(
+      &timer_, [](uv_timer_t* handle) { static_cast<Server*>(handle->data)->on_drain_timer(); }, kDrainCheckMs,
+      kDrainCheckMs);
+}
+
+void Server::stop_watching() {
+  for (auto& watch : watches_) uv_poll_stop(&watch->poll);
+}
+
+// Stops the workers once no client is left, or time is up.
+void Server::on_drain_timer() {
+  const bool late = uv_now(&loop_) >= drain_deadline_ms_;
+  uint32_t left = process_.clients();
+  for (const auto& thread : workers_) left += thread->on_their_way;
+  if (left > 0 && !late) return;
+  if (left > 0) spdlog::warn("{} clients were still connected", left);
+  uv_timer_stop(&timer_);
+  for (auto& thread : workers_) {
+    UvTransport& transport = thread->transport;
+    transport.deliver([&transport](core::Worker&) { transport.stop(); });
+  }
+  uv_stop(&loop_);
+}
+
+}  // namespace corral::uv

@@ -1,0 +1,68 @@
+// The process as a whole: the main thread accepts connections and gives each to the least loaded worker, handles
+// signals and a successor; each worker runs on a thread of its own.
+//
+//   starting -> serving -> draining (SIGTERM, SIGINT, or a successor is ready) -> stopped
+#pragma once
+
+#include <uv.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "config/settings.h"
+#include "proxy/core/process.h"
+#include "proxy/core/worker.h"
+#include "proxy/uv/listener.h"
+#include "proxy/uv/takeover.h"
+#include "proxy/uv/uv_transport.h"
+
+namespace corral::uv {
+
+class Server {
+ public:
+  explicit Server(const config::Settings& settings);
+  ~Server();
+
+  /// Serves until it is told to stop. The exit status: 0, or 1 if it could not start (it has logged why).
+  int run(bool takeover);
+
+ private:
+  struct WorkerThread;
+
+  bool open_listeners(bool takeover);
+  void start_workers();
+  void watch(int fd, void (Server::*on_readable)(int fd));
+  void on_connection(int listen_fd);
+  void give_to_worker(int fd);
+  void on_successor(int fd);
+  void on_successor_ready(int fd);
+  void keep_takeover_socket();
+  void drain(const std::string& why);
+  void on_drain_timer();
+  void stop_watching();
+
+  struct Watch {
+    uv_poll_t poll;
+    Server* server;
+    void (Server::*on_readable)(int fd);
+    int fd;
+  };
+
+  const config::Settings settings_;
+  core::Process process_;
+  uv_loop_t loop_;
+  uv_signal_t signals_[3];
+  uv_timer_t timer_;  // retries the takeover socket; later, drains
+  std::vector<ListenSocket> listeners_;
+  std::vector<std::unique_ptr<Watch>> watches_;
+  std::vector<std::unique_ptr<WorkerThread>> workers_;
+  Predecessor predecessor_;
+  int takeover_fd_ = -1;
+  bool draining_ = false;
+  uint64_t drain_deadline_ms_ = 0;
+};
+
+}  // namespace corral::uv

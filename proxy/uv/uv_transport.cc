@@ -1,0 +1,325 @@
+#include "proxy/uv/uv_transport.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+
+#include "proxy/core/worker.h"
+#include "proxy/uv/address.h"
+
+namespace corral::uv {
+
+using core::LogLevel;
+
+namespace {
+
+constexpr size_t kReadBytes = 64 * 1024;
+constexpr int kKeepAliveSeconds = 300;
+
+void set_tcp_options(int fd) {
+  const int on = 1, idle = kKeepAliveSeconds, interval = kKeepAliveSeconds / 3;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+}
+
+}  // namespace
+
+struct UvSocket : core::Socket {
+  uv_poll_t poll;
+  UvTransport* transport;
+  int fd = -1;
+  int events = 0;       // polled for
+  bool polled = false;  // the poll handle exists
+  bool connecting = false;
+  bool reading = true;
+  bool write_blocked = false;
+  bool closed = false;     // by the core; no event is reported any more
+  bool failing = false;    // a failure waits to be reported
+  bool resolving = false;  // a look-up of the host's name refers to it
+};
+
+UvTransport::UvTransport(Post post) : post_(std::move(post)), buffer_(new char[kReadBytes]) {
+  std::random_device seed;
+  random_.seed(uint64_t{seed()} << 32 | seed());
+  uv_loop_init(&loop_);
+  uv_check_init(&loop_, &check_);
+  uv_timer_init(&loop_, &timer_);
+  uv_async_init(&loop_, &wake_, [](uv_async_t* handle) {
+    auto* self = static_cast<UvTransport*>(handle->data);
+    self->begin_turn();
+    self->run_inbox();
+  });
+  check_.data = timer_.data = wake_.data = this;
+}
+
+UvTransport::~UvTransport() {
+  for (auto* handle : {reinterpret_cast<uv_handle_t*>(&check_), reinterpret_cast<uv_handle_t*>(&timer_),
+                       reinterpret_cast<uv_handle_t*>(&wake_)}) {
+    uv_close(handle, nullptr);
+  }
+  uv_run(&loop_, UV_RUN_DEFAULT);  // lets sockets and look-ups finish closing
+  uv_loop_close(&loop_);
+}
+
+void UvTransport::run() {
+  uv_check_start(&check_, [](uv_check_t* handle) { static_cast<UvTransport*>(handle->data)->end_turn(); });
+  end_turn();
+  uv_run(&loop_, UV_RUN_DEFAULT);
+}
+
+void UvTransport::begin_turn() { worker_->begin_turn(uv_now(&loop_)); }
+
+// Ends the turn and sees to it that the next one comes in time, events or not.
+void UvTransport::end_turn() {
+  begin_turn();
+  report_failures();
+  const uint32_t wait_ms = worker_->end_turn();
+  uv_timer_start(
+      &timer_, [](uv_timer_t* handle) { static_cast<UvTransport*>(handle->data)->end_turn(); }, wait_ms, 0);
+}
+
+void UvTransport::deliver(std::function<void(core::Worker&)> work) {
+  bool first;
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    first = inbox_.empty();
+    inbox_.push_back(std::move(work));
+  }
+  if (first) uv_async_send(&wake_);
+}
+
+void UvTransport::run_inbox() {
+  std::vector<std::function<void(core::Worker&)>> work;
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    work.swap(inbox_);
+  }
+  for (auto& item : work) item(*worker_);
+}
+
+UvSocket* UvTransport::adopt(int fd) {
+  auto* socket = new UvSocket;
+  socket->transport = this;
+  socket->fd = fd;
+  socket->reading = false;
+  set_tcp_options(fd);
+  uv_poll_init(&loop_, &socket->poll, fd);
+  socket->poll.data = socket;
+  socket->polled = true;
+  return socket;
+}
+
+core::Socket* UvTransport::as_core(UvSocket* socket) { return socket; }
+
+void UvTransport::start_reading(UvSocket* socket) { set_reading(socket, true); }
+
+core::Socket* UvTransport::connect(const config::Address& address, core::Endpoint* endpoint) {
+  auto* socket = new UvSocket;
+  socket->transport = this;
+  socket->endpoint = endpoint;
+  socket->connecting = true;
+  if (const auto numeric = to_socket_address(address)) {
+    open_and_connect(socket, *numeric);
+  } else {
+    start_connect(socket, address);
+  }
+  return socket;
+}
+
+// A host's name is looked up on libuv's own threads.
+struct UvTransport::Resolve {
+  uv_getaddrinfo_t request;
+  UvSocket* socket;
+};
+
+void UvTransport::start_connect(UvSocket* socket, const config::Address& address) {
+  auto* resolve = new Resolve{{}, socket};
+  resolve->request.data = resolve;
+  socket->resolving = true;
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  const std::string port = std::to_string(address.port);
+  const int started = uv_getaddrinfo(
+      &loop_, &resolve->request,
+      [](uv_getaddrinfo_t* request, int status, addrinfo* found) {
+        std::unique_ptr<Resolve> done(static_cast<Resolve*>(request->data));
+        UvSocket* target = done->socket;
+        UvTransport* self = target->transport;
+        target->resolving = false;
+        if (target->closed) {
+          self->release(target);
+        } else if (status != 0) {
+          self->fail_later(target, std::string("cannot resolve the host's name: ") + uv_strerror(status));
+        } else {
+          SocketAddress resolved{};
+          std::memcpy(&resolved.storage, found->ai_addr, found->ai_addrlen);
+          resolved.length = found->ai_addrlen;
+          self->open_and_connect(target, resolved);
+        }
+        if (found) uv_freeaddrinfo(found);
+      },
+      address.host.c_str(), port.c_str(), &hints);
+  if (started == 0) return;
+  delete resolve;
+  socket->resolving = false;
+  fail_later(socket, "cannot resolve the host's name");
+}
+
+void UvTransport::open_and_connect(UvSocket* socket, const SocketAddress& address) {
+  socket->fd = ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (socket->fd < 0) return fail_later(socket, std::strerror(errno));
+  if (address.storage.ss_family != AF_UNIX) set_tcp_options(socket->fd);
+  if (::connect(socket->fd, address.get(), address.length) != 0 && errno != EINPROGRESS) {
+    return fail_later(socket, std::strerror(errno));
+  }
+  uv_poll_init(&loop_, &socket->poll, socket->fd);
+  socket->poll.data = socket;
+  socket->polled = true;
+  update_events(socket);
+}
+
+void UvTransport::update_events(UvSocket* socket) {
+  int wanted = 0;
+  if (socket->connecting || socket->write_blocked) wanted |= UV_WRITABLE;
+  if (socket->reading && !socket->connecting) wanted |= UV_READABLE;
+  if (!socket->polled || wanted == socket->events || socket->closed) return;
+  socket->events = wanted;
+  if (wanted == 0) {
+    uv_poll_stop(&socket->poll);
+    return;
+  }
+  uv_poll_start(&socket->poll, wanted, [](uv_poll_t* handle, int status, int events) {
+    auto* polled = static_cast<UvSocket*>(handle->data);
+    polled->transport->on_event(polled, status, events);
+  });
+}
+
+void UvTransport::on_event(UvSocket* socket, int status, int events) {
+  begin_turn();
+  if (socket->closed || socket->failing) return;
+  if (socket->connecting) return finish_connect(socket);
+  if (status < 0) return fail_later(socket, uv_strerror(status));
+  if (events & UV_READABLE) read(socket);
+  if (!socket->closed && (events & UV_WRITABLE) && socket->write_blocked) {
+    socket->write_blocked = false;
+    socket->endpoint->on_writable();
+    if (!socket->closed) update_events(socket);
+  }
+}
+
+void UvTransport::finish_connect(UvSocket* socket) {
+  int error = 0;
+  socklen_t size = sizeof(error);
+  getsockopt(socket->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+  if (error != 0) return fail_later(socket, std::strerror(error));
+  socket->connecting = false;
+  update_events(socket);
+  socket->endpoint->on_connected();
+}
+
+void UvTransport::read(UvSocket* socket) {
+  const ssize_t size = recv(socket->fd, buffer_.get(), kReadBytes, 0);
+  if (size > 0) return socket->endpoint->on_bytes(buffer_.get(), static_cast<size_t>(size));
+  if (size < 0) {
+    if (errno == EAGAIN || errno == EINTR) return;
+    return fail_later(socket, std::strerror(errno));
+  }
+  socket->reading = false;
+  update_events(socket);
+  socket->endpoint->on_end();
+}
+
+size_t UvTransport::write(core::Socket* base, const iovec* parts, int count) {
+  auto* socket = static_cast<UvSocket*>(base);
+  size_t given = 0;
+  for (int i = 0; i < count; ++i) given += parts[i].iov_len;
+  if (socket->failing) return given;
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(parts);
+  message.msg_iovlen = static_cast<size_t>(count);
+  ssize_t taken;
+  do {
+    taken = count == 1 ? send(socket->fd, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL)
+                       : sendmsg(socket->fd, &message, MSG_NOSIGNAL);
+  } while (taken < 0 && errno == EINTR);
+  if (taken < 0 && errno != EAGAIN) {
+    fail_later(socket, std::strerror(errno));
+    return given;
+  }
+  if (static_cast<size_t>(std::max<ssize_t>(taken, 0)) < given) {
+    socket->write_blocked = true;
+    update_events(socket);
+  }
+  return static_cast<size_t>(std::max<ssize_t>(taken, 0));
+}
+
+void UvTransport::set_reading(core::Socket* base, bool reading) {
+  auto* socket = static_cast<UvSocket*>(base);
+  if (socket->reading == reading) return;
+  socket->reading = reading;
+  update_events(socket);
+}
+
+// Endpoints are not called from within their own calls: the failure is told at the end of the turn.
+void UvTransport::fail_later(UvSocket* socket, std::string reason) {
+  if (socket->failing) return;
+  socket->failing = true;
+  failures_.push_back({socket, std::move(reason)});
+  if (socket->polled) uv_poll_stop(&socket->poll);
+  uv_timer_start(
+      &timer_, [](uv_timer_t* handle) { static_cast<UvTransport*>(handle->data)->end_turn(); }, 0, 0);
+}
+
+void UvTransport::report_failures() {
+  for (const Failure& failure : std::exchange(failures_, {})) {
+    if (!failure.socket->closed) {
+      failure.socket->closed = true;
+      failure.socket->endpoint->on_failed(failure.reason);
+    }
+    failure.socket->failing = false;
+    release(failure.socket);
+  }
+}
+
+void UvTransport::close(core::Socket* base) {
+  auto* socket = static_cast<UvSocket*>(base);
+  socket->closed = true;
+  if (!socket->failing && !socket->resolving) release(socket);
+}
+
+// The socket's end, when nothing refers to it any more but libuv.
+void UvTransport::release(UvSocket* socket) {
+  if (!socket->polled) {
+    if (socket->fd >= 0) ::close(socket->fd);
+    delete socket;
+    return;
+  }
+  uv_close(reinterpret_cast<uv_handle_t*>(&socket->poll), [](uv_handle_t* handle) {
+    auto* closed = static_cast<UvSocket*>(handle->data);
+    ::close(closed->fd);
+    delete closed;
+  });
+}
+
+int64_t UvTransport::wall_clock_us() {
+  using std::chrono::duration_cast, std::chrono::microseconds, std::chrono::system_clock;
+  return duration_cast<microseconds>(system_clock::now().time_since_epoch()).count();
+}
+
+void UvTransport::log(LogLevel level, std::string_view text) {
+  static constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
+                                                          spdlog::level::warn, spdlog::level::err};
+  spdlog::log(kLevels[static_cast<size_t>(level)], "{}", text);
+}
+
+}  // namespace corral::uv
