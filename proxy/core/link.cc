@@ -139,6 +139,7 @@ void Link::on_bytes(const char* data, size_t size) {
 // Handles the whole replies in data; the bytes they took.
 size_t Link::consume(const char* data, size_t size) {
   size_t at = 0;
+  uint32_t replies = 0;
   while (at < size) {
     const resp::ScanStatus status = scanner_.scan(data + at, size - at);
     if (status == resp::ScanStatus::kNeedMore) break;
@@ -152,11 +153,13 @@ size_t Link::consume(const char* data, size_t size) {
     at += length;
     if (state_ == State::kReady) [[likely]] {
       on_reply(reply);
+      ++replies;
     } else {
       on_handshake_reply(reply);
     }
     if (!socket_) return size;  // failed meanwhile
   }
+  worker_.stats().upstream_commands.add(replies);
   return at;
 }
 

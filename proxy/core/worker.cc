@@ -11,6 +11,7 @@ namespace corral::core {
 namespace {
 
 constexpr uint32_t kTickMs = 100;  // timeouts are checked so often
+constexpr uint8_t kMostReroutes = 3;
 
 }  // namespace
 
@@ -213,7 +214,7 @@ bool Worker::on_upstream_error(Link& link, const Link::Pending& pending, std::st
     case RefusalKind::kMoved:
     case RefusalKind::kAsk:
       // A script can return any text as an error: only its own slot's redirection is believed.
-      if (refusal.slot != request.slot) return false;
+      if (refusal.slot != request.slot) return !(request.flags & kScript) && send_to_slot(pending, refusal.slot);
       (refusal.kind == RefusalKind::kMoved ? stats().redirects_moved : stats().redirects_ask).add();
       break;
     default:
@@ -221,6 +222,16 @@ bool Worker::on_upstream_error(Link& link, const Link::Pending& pending, std::st
       if (refusal.kind != RefusalKind::kTryAgain && refusal.kind != RefusalKind::kLoading) refresh_topology();
   }
   holds_.add_refused(link, pending, refusal, reply);
+  return true;
+}
+
+// The keys could not be told here, but the node found one in another slot (a malformed MSET, a module's command).
+bool Worker::send_to_slot(const Link::Pending& pending, uint16_t slot) {
+  Request request = pending.request;
+  if (request.attempts++ >= kMostReroutes) return false;
+  if (request.session->holds() > 0) holds_.on_answered(pending);
+  request.slot = slot;
+  send(request, {pending.bytes, pending.size});
   return true;
 }
 

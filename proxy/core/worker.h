@@ -117,6 +117,7 @@ class Worker {
 
  private:
   bool on_upstream_error(Link& link, const Link::Pending& pending, std::string_view reply);
+  bool send_to_slot(const Link::Pending& pending, uint16_t slot);
   std::string_view why_unusable(uint16_t slot) const;
   Link& link(const LinkKey& key);
   void tick();
