@@ -3,9 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <map>
-#include <thread>
+#include <memory>
 
+#include "support/background.h"
 #include "support/cluster.h"
 #include "support/corral.h"
 
@@ -49,7 +49,7 @@ TEST_F(FailoverTest, a_killed_master_is_replaced_by_its_replica) {
   }
   EXPECT_TRUE(recovered);
   EXPECT_EQ(client_.command("GET", key_of(0)).text, "after");
-  EXPECT_EQ(cluster_.owner(slot_of(key_of(0)), 1), 3u);
+  EXPECT_EQ(cluster_.owner(slot_of(key_of(0))), 3u);
   cluster_.node(0).restart();  // comes back as a replica
   cluster_.wait_until_agreed();
   for (int i = 0; i < 100; ++i) ASSERT_TRUE(works(client_, key_of(0)));
@@ -60,8 +60,8 @@ struct Tally {
   int64_t acknowledged = 0, in_doubt = 0, refused = 0;
   std::string unexpected;
 
-  void increment(Client& client, const std::string& key, const std::atomic<bool>& done) {
-    while (!done) {
+  void increment(Client client, const std::string& key, Background::Stop stop) {
+    while (!stop) {
       for (const Reply& reply : client.pipeline(std::vector<Args>(10, Args{"INCR", key}))) {
         if (reply.type == Reply::Type::kInteger)
           ++acknowledged;
@@ -81,23 +81,19 @@ struct Tally {
 TEST_F(FailoverTest, a_count_is_between_acknowledged_and_acknowledged_plus_in_doubt) {
   const std::string key = key_of(0);
   constexpr int kWriters = 4;
-  std::atomic<bool> done = false;
   std::vector<Tally> tallies(kWriters);
-  std::vector<std::thread> writers;
+  std::vector<std::unique_ptr<Background>> writers;
   cluster_.node(0).pause();  // nothing is acknowledged by the node that is to die: requests pile up before it
   for (Tally& tally : tallies) {
-    writers.emplace_back([&] {
-      Client client = corral_.connect();
-      tally.increment(client, key, done);
-    });
+    writers.push_back(
+        std::make_unique<Background>([&](Background::Stop stop) { tally.increment(corral_.connect(), key, stop); }));
   }
   EXPECT_TRUE(eventually([&] { return corral_.counter("requests") > kWriters * 10; }));
   cluster_.node(0).kill();
-  EXPECT_TRUE(eventually([&] { return cluster_.owner(slot_of(key), 1) == 3; }));
+  EXPECT_TRUE(eventually([&] { return cluster_.owner_seen_by(1, slot_of(key)) == 3; }));
   EXPECT_TRUE(eventually([&] { return works(client_, key_of(0) + "other"); }));
   EXPECT_TRUE(eventually([&] { return client_.command("GET", key).text.size() >= 2; })) << "writers go on";
-  done = true;
-  for (std::thread& writer : writers) writer.join();
+  for (const auto& writer : writers) writer->finish();
   Tally sum;
   for (const Tally& tally : tallies) {
     EXPECT_EQ(tally.unexpected, "");
@@ -112,20 +108,15 @@ TEST_F(FailoverTest, a_count_is_between_acknowledged_and_acknowledged_plus_in_do
 // Nodes that are only restarted in their connections: nothing fails over, so the count must hold exactly.
 TEST_F(FailoverTest, lost_connections_never_double_a_write) {
   const std::string key = key_of(1);
-  std::atomic<bool> done = false;
   Tally tally;
-  std::thread writer([&] {
-    Client client = corral_.connect();
-    tally.increment(client, key, done);
-  });
+  Background writer([&](Background::Stop stop) { tally.increment(corral_.connect(), key, stop); });
   for (int round = 0; round < 10; ++round) {
     const int64_t before = std::atoll(cluster_.node(1).command("GET", key).text.c_str());
     cluster_.node(1).command("CLIENT", "KILL", "TYPE", "normal");
     EXPECT_TRUE(
         eventually([&] { return std::atoll(cluster_.node(1).command("GET", key).text.c_str()) > before + 20; }));
   }
-  done = true;
-  writer.join();
+  writer.finish();
   EXPECT_EQ(tally.unexpected, "");
   const int64_t value = std::stoll(cluster_.node(1).command("GET", key).text);
   EXPECT_GE(value, tally.acknowledged);
@@ -135,12 +126,11 @@ TEST_F(FailoverTest, lost_connections_never_double_a_write) {
 TEST_F(FailoverTest, reads_survive_lost_connections) {
   const std::string key = key_of(1);
   client_.command("SET", key, "v");
-  std::atomic<bool> done = false;
   std::string unexpected;
   std::atomic<int> reads = 0;
-  std::thread reader([&] {
+  Background reader([&](Background::Stop stop) {
     Client client = corral_.connect();
-    while (!done) {
+    while (!stop) {
       for (const Reply& reply : client.pipeline(std::vector<Args>(20, Args{"GET", key}))) {
         if (reply != Reply::string("v")) unexpected = to_string(reply);
         ++reads;
@@ -152,8 +142,7 @@ TEST_F(FailoverTest, reads_survive_lost_connections) {
     cluster_.node(1).command("CLIENT", "KILL", "TYPE", "normal");
     EXPECT_TRUE(eventually([&] { return reads > before + 40; }));
   }
-  done = true;
-  reader.join();
+  reader.finish();
   EXPECT_EQ(unexpected, "");
 }
 

@@ -6,8 +6,8 @@
 #include <atomic>
 #include <fstream>
 #include <mutex>
-#include <thread>
 
+#include "support/background.h"
 #include "support/cluster.h"
 #include "support/corral.h"
 
@@ -81,14 +81,12 @@ TEST_F(LifecycleTest, a_drain_ends_at_its_deadline) {
 class ShortConnections {
  public:
   ShortConnections(uint16_t port, int threads) {
-    for (int i = 0; i < threads; ++i) threads_.emplace_back([this, port, i] { run(port, i); });
-  }
-  ~ShortConnections() { stop(); }
-  void stop() {
-    done_ = true;
-    for (std::thread& thread : threads_) {
-      if (thread.joinable()) thread.join();
+    for (int i = 0; i < threads; ++i) {
+      threads_.push_back(std::make_unique<Background>([this, port, i](Background::Stop stop) { run(port, i, stop); }));
     }
+  }
+  void stop() {
+    for (const auto& thread : threads_) thread->finish();
   }
   int finished() const { return finished_; }
   std::vector<std::string> failures() {
@@ -97,8 +95,8 @@ class ShortConnections {
   }
 
  private:
-  void run(uint16_t port, int thread) {
-    while (!done_) {
+  void run(uint16_t port, int thread, Background::Stop stop) {
+    while (!stop) {
       try {
         one_connection(port, thread);
         ++finished_;
@@ -122,11 +120,10 @@ class ShortConnections {
     }
   }
 
-  std::atomic<bool> done_ = false;
   std::atomic<int> finished_ = 0;
   std::mutex mutex_;
   std::vector<std::string> failures_;
-  std::vector<std::thread> threads_;
+  std::vector<std::unique_ptr<Background>> threads_;
 };
 
 TEST_F(LifecycleTest, a_takeover_fails_and_resets_no_connection) {

@@ -7,8 +7,8 @@
 #include <atomic>
 #include <iostream>
 #include <mutex>
-#include <thread>
 
+#include "support/background.h"
 #include "support/cluster.h"
 #include "support/corral.h"
 #include "support/env.h"
@@ -34,15 +34,16 @@ class ReshardTest : public ::testing::Test {
 
   static std::string counter(int i) { return tag_of_slot(i % kMovingSlots) + "counter:" + std::to_string(i); }
 
-  // Moves slots around until `done`; then every slot rests with one owner.
-  void reshard_until(const std::atomic<bool>& done) {
-    for (int turn = 0; !done || turn == 0; ++turn) {
-      for (int slot = 0; slot < kMovingSlots && (!done || turn == 0); ++slot) {
+  // Moves these slots around until told to stop; then every slot rests with one owner.
+  void reshard(int first_slot, int last_slot, Background::Stop stop) {
+    do {
+      for (int slot = first_slot; slot <= last_slot; ++slot) {
         const size_t from = cluster_->owner(slot);
         cluster_->migrate_slot(slot, from, (from + 1) % cluster_->size());
         ++moves_;
+        if (stop) return;
       }
-    }
+    } while (!stop);
   }
 
   static inline std::unique_ptr<RedisCluster> cluster_;
@@ -86,21 +87,14 @@ TEST_F(ReshardTest, every_counter_is_exact) {
   const int total = static_cast<int>(from_environment("CORRAL_INCRS", 100'000));
   const int each = total / kConnections;
   Complaints complaints;
-  std::atomic<bool> done = false;
-  std::thread resharding([&] { reshard_until(done); });
-  std::vector<std::thread> clients;
+  Background resharding([&](Background::Stop stop) { reshard(0, kMovingSlots - 1, stop); });
+  std::vector<std::unique_ptr<Background>> clients;
   for (int i = 0; i < kConnections; ++i) {
-    clients.emplace_back([&, i] {
-      try {
-        increment(corral_->connect(), i * each, each, complaints);
-      } catch (const std::runtime_error& error) {
-        complaints.add(error.what());
-      }
-    });
+    clients.push_back(std::make_unique<Background>(
+        [&, i](Background::Stop) { increment(corral_->connect(), i * each, each, complaints); }));
   }
-  for (std::thread& client : clients) client.join();
-  done = true;
-  resharding.join();
+  for (const auto& client : clients) client->join();
+  resharding.finish();
   complaints.expect_none();
   int wrong = 0;
   for (int i = 0; i < kKeys; ++i) {
@@ -114,14 +108,7 @@ TEST_F(ReshardTest, every_counter_is_exact) {
 TEST_F(ReshardTest, a_connection_keeps_its_order_on_one_key) {
   const std::string key = tag_of_slot(7) + "ordered";
   constexpr int kRounds = 200, kPipeline = 100;
-  std::atomic<bool> done = false;
-  std::thread resharding([&] {
-    while (!done) {
-      const size_t from = cluster_->owner(7);
-      cluster_->migrate_slot(7, from, (from + 1) % cluster_->size());
-      ++moves_;
-    }
-  });
+  Background resharding([&](Background::Stop stop) { reshard(7, 7, stop); });
   Client client = corral_->connect();
   int errors = 0, wrong = 0;
   for (int round = 0; round < kRounds; ++round) {
@@ -137,8 +124,7 @@ TEST_F(ReshardTest, a_connection_keeps_its_order_on_one_key) {
       if (replies[at + 1].text != std::to_string(round * kPipeline + i)) ++wrong;
     }
   }
-  done = true;
-  resharding.join();
+  resharding.finish();
   EXPECT_EQ(errors, 0);
   EXPECT_EQ(wrong, 0);
   EXPECT_EQ(cluster_->command_to_owner(key, "GET", key).text, std::to_string(kRounds * kPipeline - 1));
@@ -148,18 +134,11 @@ TEST_F(ReshardTest, a_connection_keeps_its_order_on_one_key) {
 TEST_F(ReshardTest, a_list_holds_what_was_pushed_in_its_order) {
   const std::string key = tag_of_slot(9) + "list";
   constexpr int kPushes = 20'000;
-  std::atomic<bool> done = false;
-  std::thread resharding([&] {
-    while (!done) {
-      const size_t from = cluster_->owner(9);
-      cluster_->migrate_slot(9, from, (from + 1) % cluster_->size());
-    }
-  });
+  Background resharding([&](Background::Stop stop) { reshard(9, 9, stop); });
   std::vector<Args> pushes;
   for (int i = 0; i < kPushes; ++i) pushes.push_back({"RPUSH", key, std::to_string(i)});
   const auto replies = corral_->connect().pipeline(pushes);
-  done = true;
-  resharding.join();
+  resharding.finish();
   for (int i = 0; i < kPushes; ++i) ASSERT_EQ(replies[static_cast<size_t>(i)], Reply::number(i + 1));
   const auto all = cluster_->command_to_owner(key, "LRANGE", key, 0, -1).strings();
   ASSERT_EQ(all.size(), static_cast<size_t>(kPushes));
@@ -169,17 +148,14 @@ TEST_F(ReshardTest, a_list_holds_what_was_pushed_in_its_order) {
 TEST_F(ReshardTest, redis_cli_reshards_under_load) {
   cluster_->wait_until_agreed();
   Complaints complaints;
-  std::atomic<bool> done = false;
-  std::atomic<int> sent = 0;
-  std::thread load([&] {
+  Background load([&](Background::Stop stop) {
     Client client = corral_->connect();
-    for (int i = 0; !done || sent < 1000; ++i) {
+    for (int i = 0; !stop; ++i) {
       std::vector<Args> commands;
       for (int k = 0; k < 100; ++k) commands.push_back({"INCR", "cli:" + std::to_string(k)});
       for (const Reply& reply : client.pipeline(commands)) {
         if (reply != Reply::number(i + 1)) complaints.add(to_string(reply) + " for INCR number " + std::to_string(i));
       }
-      ++sent;
     }
   });
   for (int turn = 0; turn < 2; ++turn) {
@@ -191,8 +167,7 @@ TEST_F(ReshardTest, redis_cli_reshards_under_load) {
     EXPECT_EQ(cli.status, 0) << cli.output.substr(cli.output.size() - std::min<size_t>(cli.output.size(), 500));
     cluster_->wait_until_agreed();
   }
-  done = true;
-  load.join();
+  load.finish();
   complaints.expect_none();
 }
 

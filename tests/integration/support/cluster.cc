@@ -1,7 +1,7 @@
 #include "cluster.h"
 
 #include <algorithm>
-#include <array>
+#include <iterator>
 #include <sstream>
 #include <unordered_map>
 
@@ -115,15 +115,27 @@ void RedisCluster::make_replicas() {
   }
 }
 
-size_t RedisCluster::owner(int slot, std::optional<size_t> viewer) {
-  size_t asked = viewer.value_or(0);
-  while (!viewer && !node(asked).running()) ++asked;
-  for (const Reply& range : node(asked).command("CLUSTER", "SLOTS").elements) {
+// A node's word counts only for itself: what it says of others may be old, and just after a failover two may claim a
+// slot.
+size_t RedisCluster::owner(int slot) {
+  std::optional<size_t> best;
+  int64_t best_epoch = -1;
+  for (size_t i = 0; i < size(); ++i) {
+    if (!node(i).running() || owner_seen_by(i, slot) != i) continue;
+    const int64_t epoch = std::stoll("0" + info_field(node(i).command("CLUSTER", "INFO").text, "cluster_my_epoch"));
+    if (epoch > best_epoch) best = i, best_epoch = epoch;
+  }
+  if (!best) throw std::runtime_error("nobody owns slot " + std::to_string(slot));
+  return *best;
+}
+
+std::optional<size_t> RedisCluster::owner_seen_by(size_t viewer, int slot) {
+  for (const Reply& range : node(viewer).command("CLUSTER", "SLOTS").elements) {
     if (slot < range.elements[0].integer || slot > range.elements[1].integer) continue;
     const auto found = std::find(ids_.begin(), ids_.end(), range.elements[2].elements[2].text);
     if (found != ids_.end()) return static_cast<size_t>(found - ids_.begin());
   }
-  throw std::runtime_error("nobody owns slot " + std::to_string(slot));
+  return std::nullopt;
 }
 
 void RedisCluster::migrate_slot(int slot, size_t from, size_t to) {
@@ -133,8 +145,26 @@ void RedisCluster::migrate_slot(int slot, size_t from, size_t to) {
 }
 
 void RedisCluster::begin_migration(int slot, size_t from, size_t to) {
+  require_eventually("slot " + std::to_string(slot) + " is settled", [&] { return settled(slot, from); });
   require_ok(node(to).command("CLUSTER", "SETSLOT", slot, "IMPORTING", id(from)), "IMPORTING");
   require_ok(node(from).command("CLUSTER", "SETSLOT", slot, "MIGRATING", id(to)), "MIGRATING");
+}
+
+// Whether all nodes have heard that `owner` has the slot, and by which epoch. A slot that moves on before that can be
+// lost to the cluster for good: its next owner may take an epoch that is no newer, and believe the old owner's word.
+bool RedisCluster::settled(int slot, size_t owner) {
+  const std::string epoch = info_field(node(owner).command("CLUSTER", "INFO").text, "cluster_my_epoch");
+  for (size_t i = 0; i < size(); ++i) {
+    if (!node(i).running()) continue;
+    std::istringstream lines(node(i).command("CLUSTER", "NODES").text);
+    for (std::string line; std::getline(lines, line);) {
+      std::istringstream words(line);  // id, address, flags, master, ping, pong, epoch, ...
+      const std::vector<std::string> fields{std::istream_iterator<std::string>(words), {}};
+      if (fields[0] == id(owner) && fields[6] != epoch) return false;
+    }
+    if (owner_seen_by(i, slot) != owner) return false;
+  }
+  return true;
 }
 
 size_t RedisCluster::move_keys(int slot, size_t from, size_t to, size_t limit) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,8 +40,9 @@ class RedisCluster {
   std::string seeds() const;  // HOST:PORT,HOST:PORT...
   size_t add_node();          // a master without slots
 
-  // The index of the master that has the slot in the eyes of `viewer` (by default the first running node).
-  size_t owner(int slot, std::optional<size_t> viewer = {});
+  // The index of the master that has the slot: by its own word, or in the eyes of another node (nothing: nobody).
+  size_t owner(int slot);
+  std::optional<size_t> owner_seen_by(size_t viewer, int slot);
   RedisServer& owner_of(std::string_view key) { return node(owner(slot_of(key))); }
   // One command to the owner of its key, without following redirects.
   template <class... Words>
@@ -64,6 +66,7 @@ class RedisCluster {
   void assign_slots();
   void make_replicas();
   bool agreed();
+  bool settled(int slot, size_t owner);
   std::string view_of(size_t index);
   void require_ok(const Reply& reply, const std::string& what);
 

@@ -43,7 +43,7 @@ Corral::Corral(CorralOptions options) : port_(options.port ? options.port : std:
   process_ = std::make_unique<Process>(argv, dir_.path() / "log");
   if (!options.wait_until_ready) return;
   const bool ready = eventually([&] { return !running() || answers_ping(port()); });
-  if (!ready || !running()) throw std::runtime_error("corral does not start: " + log());
+  if (!ready || !running()) throw std::runtime_error(corral_binary() + " does not start: " + log());
 }
 
 Corral::~Corral() {
