@@ -7,9 +7,22 @@
 
 #include "config/flags.h"
 #include "proxy/uv/server.h"
+#include "resp/command_table.h"
+
+namespace {
+
+// Whether the table has "DEBUG" or "CONFIG SET": so that a misspelt name in the guard does not go unnoticed.
+bool is_known_command(std::string_view name) {
+  const size_t space = name.find(' ');
+  const auto* command = corral::resp::find_command(name.substr(0, space));
+  return command &&
+         (space == std::string_view::npos || corral::resp::find_subcommand(*command, name.substr(space + 1)));
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
-  const auto invocation = corral::config::parse_command_line(argc, argv, std::cout, std::cerr);
+  const auto invocation = corral::config::parse_command_line(argc, argv, std::cout, std::cerr, is_known_command);
   if (invocation.exit_status) return *invocation.exit_status;
   spdlog::set_default_logger(spdlog::stderr_color_mt("corral"));
   spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ %v");

@@ -49,7 +49,8 @@ enum class LocalAction : uint8_t {
   kClientId, kClientInfo, kClientList, kClientKill, kClientSetName, kClientGetName, kClientSetInfo, kClientNoEvict,
   kClientReply, kClientHelp, kClusterInfo, kClusterSlots, kClusterShards, kClusterNodes, kClusterKeySlot, kClusterMyId,
   kClusterHelp, kCorralHelp, kCorralStats, kCorralTopology,
-  kRole,  // as a master without replicas
+  kRole,    // as a master without replicas
+  kHangUp,  // closes the connection without a reply
 };
 
 // Bits of CommandSpec::flags, named as COMMAND INFO names them.
@@ -118,7 +119,10 @@ struct CommandSpec {
 
   bool is(CommandFlag flag) const { return (flags & flag) != 0; }
   bool arity_fits(size_t argc) const {
-    return arity >= 0 ? argc == static_cast<size_t>(arity) : argc >= static_cast<size_t>(-arity);
+    if (arity >= 0) return argc == static_cast<size_t>(arity);
+    // Pairs up to the end (MSET): a server finds an odd one only after it has looked for the keys' owner.
+    const bool pairs = key_step > 1 && last_key == -1;
+    return argc >= static_cast<size_t>(-arity) && (!pairs || (argc - static_cast<size_t>(first_key)) % 2 == 0);
   }
 };
 

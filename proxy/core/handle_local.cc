@@ -24,6 +24,12 @@ void local_time(Session& session, const Command&) {
   session.reply(out);
 }
 
+void local_hang_up(Session& session, const Command&) {
+  session.worker().transport().log(LogLevel::kWarn, "closed " + session.addresses().peer +
+                                                        ": it speaks HTTP, which may be an attack through a browser");
+  session.close();
+}
+
 // A master without replicas.
 void local_role(Session& session, const Command&) {
   std::string out;
@@ -99,6 +105,8 @@ LocalFunction function_of(LocalAction action) {
       return local_corral_stats;
     case LocalAction::kCorralTopology:
       return local_corral_topology;
+    case LocalAction::kHangUp:
+      return local_hang_up;
     case LocalAction::kNone:
     case LocalAction::kRefuse:
       return nullptr;

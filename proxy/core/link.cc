@@ -123,6 +123,7 @@ void Link::on_writable() {
 }
 
 void Link::on_bytes(const char* data, size_t size) {
+  received_ms_ = worker_.now_ms();
   if (tail_.empty()) {
     const size_t used = consume(data, size);
     if (socket_ && used < size) tail_.assign(data + used, size - used);
@@ -197,7 +198,9 @@ void Link::check_timeouts(uint32_t now_ms) {
       if (now_ms - state_since_ms_ > limits.connect_timeout_ms) fail("connecting timed out");
       return;
     case State::kReady:
-      if (!pendings_.empty() && now_ms - pendings_.front().sent_ms > limits.request_timeout_ms) {
+      // Stuck is who answers nothing, not who has much to answer.
+      if (!pendings_.empty() && now_ms - pendings_.front().sent_ms > limits.request_timeout_ms &&
+          now_ms - received_ms_ > limits.request_timeout_ms) {
         fail("no answer within the request timeout");
       }
       return;

@@ -94,6 +94,7 @@ class Link final : public Endpoint {
   uint8_t failures_ = 0;        // in a row, without being ready in between
   uint8_t handshake_left_ = 0;  // replies
   uint32_t state_since_ms_ = 0;
+  uint32_t received_ms_ = 0;  // when the last bytes came
   uint32_t backoff_until_ms_ = 0;
   ByteQueue log_;
   Ring<Pending> pendings_;

@@ -96,14 +96,18 @@ void local_cluster_shards(Session& session, const Command&) {
   session.reply(out);
 }
 
+// Two lines, each with half of the slots and both at this one address: redis-benchmark --cluster refuses a cluster of
+// one.
 void local_cluster_nodes(Session& session, const Command&) {
   const OwnAddress own = own_address(session);
-  const std::string port = std::to_string(own.port), bus_port = std::to_string(own.port + 10000);
+  const std::string address = own.host + ':' + std::to_string(own.port) + '@' + std::to_string(own.port + 10000);
+  std::string other_id = own_id(session);
+  other_id.back() = other_id.back() == '0' ? '1' : '0';
   std::string out;
-  resp::append_verbatim(
-      out,
-      own_id(session) + ' ' + own.host + ':' + port + '@' + bus_port + " myself,master - 0 0 1 connected 0-16383\n",
-      session.resp());
+  resp::append_verbatim(out,
+                        own_id(session) + ' ' + address + " myself,master - 0 0 1 connected 0-8191\n" + other_id + ' ' +
+                            address + " master - 0 0 2 connected 8192-16383\n",
+                        session.resp());
   session.reply(out);
 }
 

@@ -75,6 +75,7 @@ void local_reset(Session& session, const Command&) {
 void local_select(Session& session, const Command& command) {
   int64_t database;
   if (!parse_int(command.arg(1), database)) return session.reply_error("ERR value is not an integer or out of range");
+  if (database < 0 || database > 15) return session.reply_error("ERR DB index is out of range");
   if (database != 0) return session.reply_error("ERR SELECT is not allowed in cluster mode");
   session.reply(resp::kOk);
 }

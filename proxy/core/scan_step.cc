@@ -16,6 +16,7 @@ namespace {
 
 constexpr uint32_t kRetryMs = 50;
 constexpr size_t kSlotsAtOnce = 16;  // listed again in one step
+constexpr uint32_t kNodesPart = 0, kScanPart = 1;
 constexpr std::string_view kAllKeysOfSlot = "10000000";
 
 bool same_word(std::string_view a, std::string_view b) {
@@ -69,7 +70,7 @@ void ScanStep::start(Session& session, uint64_t cursor, std::vector<std::string>
 
 void ScanStep::run() {
   failed_ = false;
-  if (cursor_.tag == ScanCursor::kRelist) return relist();
+  if (cursor_.tag == ScanCursor::kRelist) return relist(Phase::kRelist);
   const auto stops = scan_order(worker_.map().masters);
   if (stops.empty()) {
     worker_.refresh_topology();
@@ -77,7 +78,7 @@ void ScanStep::run() {
   }
   // A master that is gone: what it had has moved and is listed again at the end.
   auto stop = std::find_if(stops.begin(), stops.end(), [this](const ScanStop& s) { return s.tag >= cursor_.tag; });
-  if (stop == stops.end()) return check_moves();
+  if (stop == stops.end()) return begin_relist();
   if (stop->tag != cursor_.tag) cursor_.position = 0;
   cursor_.tag = stop->tag;
   scan_node(stop->node);
@@ -105,13 +106,16 @@ void ScanStep::send(NodeId node, uint32_t part, std::string_view bytes) {
 
 void ScanStep::scan_node(NodeId node) {
   phase_ = Phase::kScan;
-  awaited_ = 1;
+  scanned_ = node;
+  awaited_ = 2;
   const std::string position = std::to_string(cursor_.position);
   std::vector<std::string_view> args = {"SCAN", position};
   args.insert(args.end(), options_.begin(), options_.end());
-  std::string bytes;
-  resp::append_command(bytes, args);
-  send(node, 0, bytes);
+  std::string nodes, scan;
+  resp::append_command(nodes, {"CLUSTER", "NODES"});
+  resp::append_command(scan, args);
+  send(node, kNodesPart, nodes);
+  send(node, kScanPart, scan);
 }
 
 void ScanStep::on_reply(uint32_t part, std::string_view bytes) {
@@ -121,10 +125,8 @@ void ScanStep::on_reply(uint32_t part, std::string_view bytes) {
     failed_ = true;
     failure_ = bytes;
   } else if (phase_ == Phase::kScan) {
-    on_scan_reply(bytes);
-  } else if (phase_ == Phase::kCheckMoves) {
-    note_own_slots(asked_[part], reply.text());
-  } else if (phase_ == Phase::kRelist) {
+    part == kScanPart ? on_scan_reply(bytes) : note_own_slots(scanned_, reply.text());
+  } else if (phase_ != Phase::kTypes) {
     for (const ReplyView& key : reply.elements()) result_.keys.emplace_back(key.text());
   } else if (reply.text() != option("TYPE")) {
     result_.keys[part].clear();
@@ -138,9 +140,9 @@ void ScanStep::on_reply(uint32_t part, std::string_view bytes) {
   switch (phase_) {
     case Phase::kScan:
       return cursor_.position != 0 ? finish() : go_to_next_master();
-    case Phase::kCheckMoves:
-      return begin_relist();
     case Phase::kRelist:
+      return relist(Phase::kRelistAgain);
+    case Phase::kRelistAgain:
       return filter();
     case Phase::kTypes:
       std::erase_if(result_.keys, [](const std::string& key) { return key.empty(); });
@@ -162,21 +164,9 @@ void ScanStep::on_scan_reply(std::string_view bytes) {
 void ScanStep::go_to_next_master() {
   const auto stops = scan_order(worker_.map().masters);
   const auto next = std::find_if(stops.begin(), stops.end(), [this](const ScanStop& s) { return s.tag > cursor_.tag; });
-  if (next == stops.end()) return check_moves();
+  if (next == stops.end()) return begin_relist();
   cursor_.tag = next->tag;
   finish();
-}
-
-// All masters have been scanned: asks each which slots it has, and which are on their way to or from it.
-void ScanStep::check_moves() {
-  phase_ = Phase::kCheckMoves;
-  asked_.clear();
-  for (const auto& master : worker_.map().masters) asked_.push_back(master.id);
-  awaited_ = static_cast<uint32_t>(asked_.size());
-  std::string bytes;
-  resp::append_command(bytes, {"CLUSTER", "NODES"});
-  const auto nodes = asked_;
-  for (uint32_t i = 0; i < nodes.size(); ++i) send(nodes[i], i, bytes);
 }
 
 // Its own line: name address flags master ping pong epoch state slots..., where a slot is "7", "7-9" or, on its way,
@@ -185,21 +175,22 @@ void ScanStep::note_own_slots(NodeId node, std::string_view nodes_text) {
   const size_t myself = nodes_text.find("myself");
   if (myself == std::string_view::npos) return;
   const auto line = words(nodes_text.substr(myself, nodes_text.find_first_of("\r\n", myself) - myself));
-  const int64_t now_us = worker_.transport().wall_clock_us();
+  std::vector<bool> owned(resp::kSlots, false), open(resp::kSlots, false);
   for (size_t i = 6; i < line.size(); ++i) {
     const std::string_view word = line[i];
     if (word[0] == '[') {
-      if (const uint32_t slot = number(word.substr(1)); slot < resp::kSlots) {
-        worker_.process().note_open_slot(static_cast<uint16_t>(slot), now_us);
-      }
+      if (const uint32_t slot = number(word.substr(1)); slot < resp::kSlots) open[slot] = true;
       continue;
     }
     const size_t dash = word.find('-');
     const uint32_t first = number(word.substr(0, dash));
     const uint32_t last = dash == std::string_view::npos ? first : number(word.substr(dash + 1));
-    for (uint32_t slot = first; slot <= last && slot < resp::kSlots; ++slot) {
-      if (worker_.map().owner[slot] != node) worker_.process().note_open_slot(static_cast<uint16_t>(slot), now_us);
-    }
+    for (uint32_t slot = first; slot <= last && slot < resp::kSlots; ++slot) owned[slot] = true;
+  }
+  const int64_t now_us = worker_.transport().wall_clock_us();
+  for (uint16_t slot = 0; slot < resp::kSlots; ++slot) {
+    const bool as_known = owned[slot] == (worker_.map().owner[slot] == node);
+    if (!as_known || open[slot]) worker_.process().note_open_slot(slot, now_us);
   }
 }
 
@@ -210,9 +201,10 @@ void ScanStep::begin_relist() {
   finish();
 }
 
-// Lists the next few moved slots on every master, since those of an unfinished move have keys on two.
-void ScanStep::relist() {
-  phase_ = Phase::kRelist;
+// Lists the next few moved slots on every master, since those of an unfinished move have keys on two; and once more,
+// since a key may move from a master not yet asked to one that was.
+void ScanStep::relist(Phase phase) {
+  phase_ = phase;
   auto slots = worker_.process().slots_touched_since(cursor_.began_us);
   std::erase_if(slots, [this](uint16_t slot) { return slot < cursor_.position; });
   const bool all = slots.size() <= kSlotsAtOnce;

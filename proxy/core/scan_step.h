@@ -2,9 +2,12 @@
 // end.
 //
 // The masters are scanned one after the other. A key whose slot moves meanwhile, from a master that is still to be
-// scanned to one that has been, would be missed. So at the end, all slots that changed hands or were on their way since
-// the scan began are listed again (CLUSTER GETKEYSINSLOT, on every master), before the cursor is 0. Sources:
-// https://redis.io/commands/scan, "Scan guarantees"; Redis Cluster specification, "Cluster live reconfiguration".
+// scanned to one that has been, would be missed. So at the end, before the cursor is 0, all slots that changed hands or
+// were on their way since the scan began are listed again (CLUSTER GETKEYSINSLOT, on every master). A key that is
+// missed is, at the time of the step that should have found it, on another master than the map says or in a slot that
+// is on its way: the node that is scanned tells both in its own line of CLUSTER NODES, which each step asks for.
+// Sources: https://redis.io/commands/scan, "Scan guarantees"; Redis Cluster specification, "Cluster live
+// reconfiguration".
 #pragma once
 
 #include <cstdint>
@@ -38,7 +41,7 @@ class ScanStep final : public Task {
   void on_reply(uint32_t part, std::string_view reply) override;
 
  private:
-  enum class Phase { kScan, kCheckMoves, kRelist, kTypes };
+  enum class Phase { kScan, kRelist, kRelistAgain, kTypes };
 
   ScanStep(Session& session, std::vector<std::string> options, Done done);
 
@@ -47,10 +50,9 @@ class ScanStep final : public Task {
   void scan_node(NodeId node);
   void on_scan_reply(std::string_view reply);
   void go_to_next_master();
-  void check_moves();
   void note_own_slots(NodeId node, std::string_view nodes_text);
   void begin_relist();
-  void relist();
+  void relist(Phase phase);
   void filter();
   void ask_types();
   void finish_relist();
@@ -66,8 +68,8 @@ class ScanStep final : public Task {
   ScanCursor cursor_;
   Phase phase_ = Phase::kScan;
   uint32_t awaited_ = 0;
-  std::vector<NodeId> asked_;  // by part
-  bool failed_ = false;        // one of the parts: the phase is to be done again
+  NodeId scanned_ = kNoNode;
+  bool failed_ = false;  // one of the parts: the phase is to be done again
   std::string failure_;
   bool relisted_all_ = false;  // the end of the walk
   uint32_t relisted_to_ = 0;   // the slot to go on with

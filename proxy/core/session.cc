@@ -14,8 +14,9 @@ namespace {
 constexpr resp::RequestLimits kLimits{.max_args = 1024 * 1024};
 constexpr size_t kSoftOutputBytes = 1 << 20;  // more than this unsent: the client is not read from
 constexpr uint64_t kExpectedReplyBytes = 32ull
-                                         << 20;  // what replies under way may come to, judged by the largest so far
-constexpr uint32_t kAlwaysUnderWay = 8;
+                                         << 20;   // what replies under way may come to, judged by the largest so far
+constexpr uint32_t kGuessedReplyBytes = 1 << 20;  // before the first reply
+constexpr uint32_t kAlwaysUnderWay = 4;
 constexpr uint32_t kDrainQuietMs = 200;  // a draining client is closed after so long without a request
 constexpr int kMaxParts = 64;
 
@@ -29,7 +30,8 @@ Session::Session(Worker& worker, uint64_t id, Socket* socket, ClientAddresses ad
       replies_(worker.pool()),
       addresses_(std::move(addresses)),
       created_ms_(worker.now_ms()),
-      active_ms_(worker.now_ms()) {}
+      active_ms_(worker.now_ms()),
+      largest_reply_(kGuessedReplyBytes) {}
 
 void Session::on_bytes(const char* data, size_t size) {
   active_ms_ = worker_.now_ms();
@@ -60,7 +62,7 @@ size_t Session::consume(const char* data, size_t size, resp::RequestScanner& sca
     scanner.reset();
     if (!handled) break;  // paused; it is handled when the pause is over
     at += length;
-    if (too_full()) pause(kFull);
+    if (too_full(1)) pause(kFull);
   }
   return at;
 }
@@ -102,9 +104,10 @@ void Session::resume(Pause reason) {
   if (paused_ == 0) worker_.continue_later(this);
 }
 
-bool Session::too_full() const {
-  const uint32_t due = replies_.size();
-  return due >= worker_.settings().limits.client_pipeline || output_.size() > kSoftOutputBytes ||
+// Whether a pause is due (`share` 1), or not over yet (2: half of the limits must be free again).
+bool Session::too_full(uint32_t share) const {
+  const uint32_t due = replies_.size() * share;
+  return due >= worker_.settings().limits.client_pipeline || output_.size() * share > kSoftOutputBytes ||
          (due >= kAlwaysUnderWay && uint64_t{due} * largest_reply_ > kExpectedReplyBytes) || worker_.backlogged();
 }
 
@@ -123,7 +126,9 @@ void Session::complete(ReplyQueue::Ticket ticket, std::string_view reply) {
     worker_.stats().clients_overrun.add();
     return close();
   }
-  largest_reply_ = std::max(largest_reply_, static_cast<uint32_t>(reply.size()));
+  const auto size = static_cast<uint32_t>(reply.size());
+  largest_reply_ = judged_ ? std::max(largest_reply_, size) : size;
+  judged_ = true;
   replies_.complete(ticket, reply, output_);
   if (!dirty) worker_.flush_later(this);
 }
@@ -213,10 +218,7 @@ void Session::flush() {
 
 void Session::after_output() {
   if ((closing_ || (ended_ && !input_)) && replies_.empty() && output_.empty()) return close();
-  if ((paused_ & kFull) && output_.size() <= kSoftOutputBytes / 2 && !worker_.backlogged() &&
-      replies_.size() <= worker_.settings().limits.client_pipeline / 2) {
-    resume(kFull);
-  }
+  if ((paused_ & kFull) && !too_full(2)) resume(kFull);
 }
 
 void Session::check_idle(uint32_t now_ms, bool draining) {

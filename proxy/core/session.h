@@ -109,7 +109,7 @@ class Session final : public Endpoint {
   void consume_input();
   void keep(const char* data, size_t size, resp::RequestScanner& scanner);
   void protocol_error(std::string_view error);
-  bool too_full() const;
+  bool too_full(uint32_t share) const;
   void after_output();
 
   Worker& worker_;
@@ -123,8 +123,8 @@ class Session final : public Endpoint {
   uint32_t references_ = 0;
   uint32_t holds_ = 0;
   uint32_t created_ms_;
-  uint32_t active_ms_;  // when it last sent something
-  uint32_t largest_reply_ = 0;
+  uint32_t active_ms_;      // when it last sent something
+  uint32_t largest_reply_;  // so far; a guess before the first
   const resp::CommandSpec* last_command_ = nullptr;
   uint8_t paused_ = 0;        // of Pause
   bool replies_off_ = false;  // CLIENT REPLY OFF
@@ -132,6 +132,7 @@ class Session final : public Endpoint {
   bool skip_this_ = false;
   bool no_evict_ = false;
   bool blocked_ = false;  // the socket took less than all
+  bool judged_ = false;   // largest_reply_ has been seen
   bool closing_ = false;  // close_after_replies()
   bool ended_ = false;    // the client has finished sending
 };
