@@ -1,0 +1,118 @@
+// Replies in the order of the requests, in whatever order they come.
+#include "proxy/core/reply_queue.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "support.h"
+
+namespace corral::core {
+namespace {
+
+/// Takes all bytes out of the queue.
+std::string drain(ByteQueue& queue) {
+  std::vector<iovec> parts(4096);
+  const int count = queue.gather(parts.data(), static_cast<int>(parts.size()));
+  std::string bytes;
+  for (int i = 0; i < count; ++i) bytes.append(static_cast<const char*>(parts[i].iov_base), parts[i].iov_len);
+  queue.mark_sent(bytes.size());
+  queue.release(bytes.size());
+  return bytes;
+}
+
+struct Fixture : testing::Test {
+  BufferPool pool;
+  ByteQueue output{pool};
+  ReplyQueue replies{pool};
+};
+
+using ReplyQueueTest = Fixture;
+
+TEST_F(ReplyQueueTest, ReplyThatIsNextGoesOutAtOnce) {
+  const auto ticket = replies.push(false);
+  EXPECT_TRUE(replies.is_next(ticket));
+  replies.complete(ticket, "one", output);
+  EXPECT_EQ(drain(output), "one");
+  EXPECT_TRUE(replies.empty());
+}
+
+TEST_F(ReplyQueueTest, EarlyReplyWaitsForTheOnesBeforeIt) {
+  const auto first = replies.push(false), second = replies.push(false), third = replies.push(false);
+  replies.complete(third, "three", output);
+  replies.complete(second, "two", output);
+  EXPECT_EQ(drain(output), "");
+  EXPECT_EQ(replies.kept_bytes(), 8u);
+  replies.complete(first, "one", output);
+  EXPECT_EQ(drain(output), "onetwothree");
+  EXPECT_EQ(replies.kept_bytes(), 0u);
+}
+
+TEST_F(ReplyQueueTest, MutedReplyIsAwaitedButNotShown) {
+  const auto first = replies.push(true), second = replies.push(false), third = replies.push(true);
+  replies.complete(third, "three", output);
+  replies.complete(second, "two", output);
+  EXPECT_EQ(drain(output), "");
+  EXPECT_EQ(replies.kept_bytes(), 3u);
+  replies.complete(first, "one", output);
+  EXPECT_EQ(drain(output), "two");
+  EXPECT_TRUE(replies.empty());
+}
+
+TEST_F(ReplyQueueTest, EmptyReplyTakesItsPlaceAndShowsNothing) {
+  const auto first = replies.push(false), second = replies.push(false);
+  replies.complete(second, "", output);
+  replies.complete(first, "", output);
+  EXPECT_EQ(drain(output), "");
+  EXPECT_TRUE(replies.empty());
+}
+
+TEST_F(ReplyQueueTest, DestructionWithKeptRepliesGivesTheirMemoryBack) {
+  ReplyQueue other(pool);
+  other.push(false);
+  other.complete(other.push(false), std::string(100'000, 'x'), output);
+}
+
+TEST_F(ReplyQueueTest, BehavesLikeAListOfRepliesInRandomCompletionOrders) {
+  auto random = test::seeded_generator("ReplyQueue");
+  struct Due {
+    bool muted;
+    std::optional<std::string> reply;
+  };
+  std::vector<Due> model;  // by ticket
+  size_t next = 0;         // the first whose reply is not out
+  std::vector<ReplyQueue::Ticket> open;
+  std::string expected, got;
+  for (int step = 0; step < 50'000; ++step) {
+    // Phases in which the queue grows and phases in which it empties.
+    const bool add = open.empty() || test::below(random, 100) < (step / 1000 % 2 == 0 ? 60u : 40u);
+    if (add) {
+      const bool muted = test::below(random, 10) == 0;
+      const auto ticket = replies.push(muted);
+      ASSERT_EQ(ticket, model.size());
+      model.push_back({muted, {}});
+      open.push_back(ticket);
+    } else {
+      const size_t at = test::below(random, 2) == 0 ? 0 : test::below(random, open.size());
+      const auto ticket = open[at];
+      open.erase(open.begin() + static_cast<ptrdiff_t>(at));
+      const std::string reply(test::below(random, 300), static_cast<char>('a' + ticket % 26));
+      model[ticket].reply = reply;
+      replies.complete(ticket, reply, output);
+      for (; next < model.size() && model[next].reply; ++next) {
+        if (!model[next].muted) expected += *model[next].reply;
+      }
+    }
+    ASSERT_EQ(replies.size(), model.size() - next);
+    if (test::below(random, 20) == 0) got += drain(output);
+    if (got.size() + output.size() != expected.size()) FAIL() << "step " << step;
+  }
+  got += drain(output);
+  EXPECT_EQ(got, expected);
+}
+
+}  // namespace
+}  // namespace corral::core
