@@ -189,7 +189,7 @@ TEST_F(LifecycleTest, a_taken_port_is_said_clearly) {
   const Finished second = run({corral_binary(), "--listen", first.address(), "--upstream", cluster_->seeds()});
   EXPECT_EQ(second.status, 1) << second.output;
   EXPECT_NE(second.output.find(first.address()), std::string::npos) << second.output;
-  EXPECT_NE(second.output.find("address already in use"), std::string::npos) << second.output;
+  EXPECT_NE(second.output.find("Address already in use"), std::string::npos) << second.output;
   EXPECT_EQ(first.connect().command("PING"), Reply::status("PONG"));
 }
 
