@@ -1,4 +1,5 @@
 // The straight line: command -> what it is -> may it -> how it is handled.
+#include <algorithm>
 #include <string>
 
 #include "proxy/core/handlers.h"
@@ -17,6 +18,11 @@ namespace {
 
 constexpr size_t kMaxAskedName = 64;  // longer names are not looked up
 
+// What Redis shows of an argument in an error: it takes it for a C string.
+std::string shown(std::string_view arg, size_t most) {
+  return std::string(arg.substr(0, std::min(most, arg.find('\0'))));
+}
+
 // Redis' words: server.c, commandCheckExistence.
 void reply_unknown(Session& session, const Command& command) {
   const CommandSpec* container = resp::find_command(command.arg(0));
@@ -24,14 +30,13 @@ void reply_unknown(Session& session, const Command& command) {
   if (container && command.argc() >= 2) {
     std::string name(command.arg(0));
     for (char& c : name) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
-    text = "ERR unknown subcommand '" + std::string(command.arg(1).substr(0, 128)) + "'. Try " + name + " HELP.";
+    text = "ERR unknown subcommand '" + shown(command.arg(1), 128) + "'. Try " + name + " HELP.";
   } else {
     std::string args;
     for (size_t i = 1; i < command.argc() && args.size() < 128; ++i) {
-      args += '\'' + std::string(command.arg(i).substr(0, 128 - args.size())) + "' ";
+      args += '\'' + shown(command.arg(i), 128 - args.size()) + "' ";
     }
-    text =
-        "ERR unknown command '" + std::string(command.arg(0).substr(0, 128)) + "', with args beginning with: " + args;
+    text = "ERR unknown command '" + shown(command.arg(0), 128) + "', with args beginning with: " + args;
   }
   session.reply_error(text);
 }
@@ -56,6 +61,12 @@ class CommandLookup final : public Task {
 
   void on_reply(uint32_t, std::string_view bytes) override {
     const resp::ReplyView reply(bytes);
+    if (reply.is_error()) {
+      session_.set_lookup_error(std::string(bytes));
+      session_.resume(Session::kLookup);
+      delete this;
+      return;
+    }
     const auto elements = reply.elements();
     std::unique_ptr<resp::UnlistedCommand> found;
     if (elements.size() == 1) found = resp::UnlistedCommand::from_command_info(elements[0]);
@@ -81,6 +92,7 @@ const CommandSpec* find_unlisted(Session& session, const Command& command, bool&
   bool known;
   Worker& worker = session.worker();
   const CommandSpec* spec = worker.process().unlisted(name, worker.transport().wall_clock_us(), known);
+  if (!known && session.lookup_failed()) return nullptr;
   wait = !known;
   if (!known) CommandLookup::start(session, std::move(name));
   if (spec && !spec->subcommands.empty() && command.argc() >= 2) return resp::find_subcommand(*spec, command.arg(1));
@@ -133,6 +145,10 @@ bool handle(Session& session, const Command& command) {
   if (!spec) [[unlikely]]
     spec = find_unlisted(session, command, wait);
   if (wait) return false;
+  if (std::string error = spec ? std::string() : session.take_lookup_error(); !error.empty()) [[unlikely]] {
+    session.reply(error);
+    return true;
+  }
   // A command for all nodes would overtake what is held for one of them.
   if (session.holds() > 0 && spec && spec->handling == Handling::kFanOut) [[unlikely]] {
     session.pause(Session::kHeld);

@@ -14,6 +14,8 @@ namespace {
 
 constexpr uint8_t kPromptRedirects = 5;  // followed at once; later ones after a pause
 
+bool is_before(const Request& a, const Request& b) { return static_cast<int32_t>(a.order - b.order) < 0; }
+
 std::string unreachable(uint16_t slot, std::string_view why) {
   return "-CLUSTERDOWN no reachable owner of slot " + std::to_string(slot) + " (" + std::string(why) + ")\r\n";
 }
@@ -98,9 +100,10 @@ void HoldTable::take_back(Holds::iterator it, Held held, bool pause_first) {
   if (hold.in_flight == 0) settle(it);
 }
 
-// Replies come in the order of the requests, so what is refused now was sent after all that was refused before.
+// The queue is in the order of the requests, also when a part of it was sent and is refused once more.
 void HoldTable::insert_refused(Hold& hold, Held held) {
-  const auto at = std::find_if(hold.queue.begin(), hold.queue.end(), [](const Held& other) { return !other.refused; });
+  const auto at = std::find_if(hold.queue.begin(), hold.queue.end(),
+                               [&](const Held& other) { return is_before(held.request, other.request); });
   hold.queue.insert(at, std::move(held));
 }
 
@@ -119,7 +122,7 @@ void HoldTable::on_answered(const Link::Pending& pending) {
   const std::string_view executed(pending.bytes, pending.size);
   std::vector<Request> overtaken;
   std::erase_if(hold.queue, [&](const Held& held) {
-    if (!held.refused || !share_key(worker_, held.bytes, executed)) return false;
+    if (!is_before(held.request, pending.request) || !share_key(worker_, held.bytes, executed)) return false;
     overtaken.push_back(held.request);
     return true;
   });

@@ -14,6 +14,7 @@ namespace {
 constexpr std::string_view kAskingFrame = "*1\r\n$6\r\nASKING\r\n";
 constexpr size_t kMaxReplyBytes = 0xFFFF0000;  // what 32-bit sizes hold
 constexpr size_t kKeptTailBytes = 64 * 1024;
+constexpr size_t kTailStepBytes = 64;
 constexpr int kMaxParts = 64;  // of one write
 
 // The value of `name=` in a line of CLIENT INFO.
@@ -122,19 +123,26 @@ void Link::on_writable() {
   flush();
 }
 
+// Bytes are copied only where a reply is cut by the end of what was read: then what is missing of it, and no more.
 void Link::on_bytes(const char* data, size_t size) {
   received_ms_ = worker_.now_ms();
-  if (tail_.empty()) {
-    const size_t used = consume(data, size);
-    if (socket_ && used < size) tail_.assign(data + used, size - used);
-    return;
+  size_t used = 0;
+  while (!tail_.empty() && used < size) {
+    const size_t step = std::min(size - used, std::max(scanner_.missing(), kTailStepBytes));
+    tail_.append(data + used, step);
+    used += step;
+    const size_t done = consume(tail_.data(), tail_.size());
+    if (!socket_) return;  // failed, and has cleared the tail
+    if (tail_.size() > kMaxReplyBytes) return fail("a reply is larger than 4 GiB");
+    if (done == 0) continue;
+    used -= tail_.size() - done;  // what follows is handled where it is
+    tail_.clear();
+    if (tail_.capacity() > kKeptTailBytes) tail_ = {};
   }
-  tail_.append(data, size);
-  const size_t used = consume(tail_.data(), tail_.size());
-  if (!socket_) return;  // failed, and has cleared the tail
-  tail_.erase(0, used);
-  if (tail_.empty() && tail_.capacity() > kKeptTailBytes) tail_ = {};
-  if (tail_.size() > kMaxReplyBytes) fail("a reply is larger than 4 GiB");
+  if (used == size) return;
+  const size_t done = consume(data + used, size - used);
+  used += done;
+  if (socket_ && used < size) tail_.assign(data + used, size - used);
 }
 
 // Handles the whole replies in data; the bytes they took.

@@ -38,6 +38,7 @@ struct Request {
   uint8_t flags = 0;      // of RequestFlag
   uint8_t attempts = 0;   // refusals so far
   uint32_t since_ms = 0;  // when it was first sent, on the worker's clock
+  uint32_t order = 0;     // its place among the session's requests, in which those of a slot are executed
 };
 
 }  // namespace corral::core

@@ -19,6 +19,14 @@ constexpr uint32_t kGuessedReplyBytes = 1 << 20;  // before the first reply
 constexpr uint32_t kAlwaysUnderWay = 4;
 constexpr uint32_t kDrainQuietMs = 200;  // a draining client is closed after so long without a request
 constexpr int kMaxParts = 64;
+constexpr size_t kInputStepBytes = 256;
+
+// Of the argument that is being received.
+size_t missing_bytes(const PartialInput& input) {
+  const auto partial = input.scanner.partial();
+  const size_t end = size_t{partial.offset} + partial.declared;
+  return end > input.bytes.size() ? end - input.bytes.size() : 0;
+}
 
 }  // namespace
 
@@ -33,17 +41,38 @@ Session::Session(Worker& worker, uint64_t id, Socket* socket, ClientAddresses ad
       active_ms_(worker.now_ms()),
       largest_reply_(kGuessedReplyBytes) {}
 
+Session::~Session() { drop_input(); }
+
+// Bytes are copied only where a request is cut by the end of what was read: then what is missing of it, and no more.
 void Session::on_bytes(const char* data, size_t size) {
+  if (closing_) return;
   active_ms_ = worker_.now_ms();
-  if (input_) {
-    input_->bytes.append(data, size);
-    if (paused_ == 0) consume_input();
-    return;
-  }
+  size_t used = 0;
+  if (input_) used = complete_input(data, size);
+  if (used == size || !socket_ || closing_) return;
   resp::RequestScanner& scanner = worker_.scanner();
-  const size_t used = consume(data, size, scanner);
+  used += consume(data + used, size - used, scanner);
   if (used < size && socket_ && !closing_) keep(data + used, size - used, scanner);
   scanner.reset();
+}
+
+// Adds to the input until its request is whole and handled, or all of data is in it; how much of data was used.
+size_t Session::complete_input(const char* data, size_t size) {
+  size_t used = 0;
+  while (used < size) {
+    size_t step = size - used;
+    if (paused_ == 0) step = std::min(step, std::max(missing_bytes(*input_), kInputStepBytes));
+    input_->bytes.append(data + used, step);
+    used += step;
+    if (paused_ != 0) continue;
+    const size_t done = consume(input_->bytes.data(), input_->bytes.size(), input_->scanner);
+    if (!socket_) return size;  // closed
+    if (done == 0) continue;
+    used -= input_->bytes.size() - done;  // what follows is handled where it is
+    drop_input();
+    break;
+  }
+  return used;
 }
 
 // Handles the requests in data; the bytes they took. Afterwards the scanner is in the middle of the next one.
@@ -68,19 +97,23 @@ size_t Session::consume(const char* data, size_t size, resp::RequestScanner& sca
 }
 
 void Session::keep(const char* data, size_t size, resp::RequestScanner& scanner) {
-  input_ = std::make_unique<Input>();
+  input_ = worker_.take_input();
   input_->bytes.assign(data, size);
   std::swap(input_->scanner, scanner);
 }
 
+void Session::drop_input() {
+  if (input_) worker_.give_input(std::move(input_));
+}
+
 void Session::consume_input() {
-  Input& input = *input_;
-  const size_t used = consume(input.bytes.data(), input.bytes.size(), input.scanner);
-  if (!input_) return;  // closed
-  if (used == input.bytes.size() || closing_) {
-    input_.reset();
+  const size_t used = consume(input_->bytes.data(), input_->bytes.size(), input_->scanner);
+  if (!socket_) return;  // closed
+  const bool no_more = closing_ || (ended_ && paused_ == 0);
+  if (used == input_->bytes.size() || no_more) {
+    drop_input();
   } else if (used > 0) {
-    input.bytes.erase(0, used);
+    input_->bytes.erase(0, used);
   }
 }
 
@@ -182,14 +215,13 @@ void Session::close() {
 
 void Session::on_failed(std::string_view) {
   socket_ = nullptr;
-  output_.clear();
-  input_.reset();
+  output_.clear();  // the input may be in use right now
   worker_.bury(this);
 }
 
 void Session::on_end() {
   ended_ = true;
-  if (paused_ == 0) input_.reset();  // half a request, of which nothing more comes
+  if (paused_ == 0) drop_input();  // half a request, of which nothing more comes
   after_output();
 }
 

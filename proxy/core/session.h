@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "proxy/core/byte_queue.h"
 #include "proxy/core/reply_queue.h"
@@ -29,8 +30,15 @@ struct ClientAddresses {
   int fd = -1;  // for CLIENT LIST only
 };
 
+/// The start of a request that has not wholly arrived, and what came behind a pause.
+struct PartialInput {
+  std::string bytes;
+  resp::RequestScanner scanner;
+};
+
 class Session final : public Endpoint {
  public:
+  ~Session();
   Session(Worker& worker, uint64_t id, Socket* socket, ClientAddresses addresses);
 
   uint64_t id() const { return id_; }
@@ -55,6 +63,7 @@ class Session final : public Endpoint {
   void add_reference() { ++references_; }
   void release();
   bool referenced() const { return references_ > 0; }
+  uint32_t next_order() { return next_order_++; }
   uint32_t holds() const { return holds_; }
   void add_hold();
   void remove_hold();
@@ -89,6 +98,10 @@ class Session final : public Endpoint {
   Details& details();
   const Details* details_if_any() const { return details_.get(); }
   const ClientAddresses& addresses() const { return addresses_; }
+  /// What the upstream said when it could not be asked about a command; empty if nothing. Given once.
+  std::string take_lookup_error() { return std::exchange(lookup_error_, {}); }
+  bool lookup_failed() const { return !lookup_error_.empty(); }
+  void set_lookup_error(std::string error) { lookup_error_ = std::move(error); }
   std::string describe() const;  // its line of CLIENT LIST, without the newline
   void set_replies_off(bool off) { replies_off_ = off; }
   void skip_next_reply() { skip_next_ = true; }
@@ -99,14 +112,10 @@ class Session final : public Endpoint {
   bool resumable = false;  // in the worker's list of sessions whose input goes on
 
  private:
-  /// The start of a request that has not wholly arrived, and what came behind a pause.
-  struct Input {
-    std::string bytes;
-    resp::RequestScanner scanner;
-  };
-
   size_t consume(const char* data, size_t size, resp::RequestScanner& scanner);
+  size_t complete_input(const char* data, size_t size);
   void consume_input();
+  void drop_input();
   void keep(const char* data, size_t size, resp::RequestScanner& scanner);
   void protocol_error(std::string_view error);
   bool too_full(uint32_t share) const;
@@ -117,11 +126,13 @@ class Session final : public Endpoint {
   const uint64_t id_;
   ByteQueue output_;
   ReplyQueue replies_;
-  std::unique_ptr<Input> input_;
+  std::unique_ptr<PartialInput> input_;
   std::unique_ptr<Details> details_;
+  std::string lookup_error_;
   ClientAddresses addresses_;
   uint32_t references_ = 0;
   uint32_t holds_ = 0;
+  uint32_t next_order_ = 0;
   uint32_t created_ms_;
   uint32_t active_ms_;      // when it last sent something
   uint32_t largest_reply_;  // so far; a guess before the first

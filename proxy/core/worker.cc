@@ -12,6 +12,7 @@ namespace {
 
 constexpr uint32_t kTickMs = 100;  // timeouts are checked so often
 constexpr uint8_t kMostReroutes = 3;
+constexpr size_t kSpareInputs = 64, kSpareInputBytes = 64 * 1024;
 
 }  // namespace
 
@@ -146,6 +147,20 @@ void Worker::continue_later(Session* session) {
   if (session->resumable) return;
   session->resumable = true;
   resumable_.push_back(session->id());
+}
+
+std::unique_ptr<PartialInput> Worker::take_input() {
+  if (spare_inputs_.empty()) return std::make_unique<PartialInput>();
+  auto input = std::move(spare_inputs_.back());
+  spare_inputs_.pop_back();
+  return input;
+}
+
+void Worker::give_input(std::unique_ptr<PartialInput> input) {
+  if (spare_inputs_.size() >= kSpareInputs || input->bytes.capacity() > kSpareInputBytes) return;
+  input->bytes.clear();
+  input->scanner.reset();
+  spare_inputs_.push_back(std::move(input));
 }
 
 void Worker::drain() { draining_ = true; }

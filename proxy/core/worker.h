@@ -56,7 +56,8 @@ class Worker {
   std::vector<uint32_t>& scratch_indexes() { return scratch_indexes_; }
 
   /// Sends a request to the owner of its slot, behind what is held for its session and slot.
-  void send(const Request& request, std::string_view bytes) {
+  void send(Request request, std::string_view bytes) {
+    request.order = request.session->next_order();
     if (request.session->holds() > 0 && holds_.queue_behind(request, bytes)) [[unlikely]]
       return;
     Link* link = usable_link(map_->owner[request.slot], 2);
@@ -102,6 +103,9 @@ class Worker {
     session->dirty = true;
     dirty_sessions_.push_back(session);
   }
+  /// Inputs come and go with the cuts between reads; a few are kept.
+  std::unique_ptr<PartialInput> take_input();
+  void give_input(std::unique_ptr<PartialInput> input);
   void continue_later(Session* session);
   void bury(Session* session);
   Session* find_session(uint64_t id);
@@ -137,6 +141,7 @@ class Worker {
   SlotMapPtr map_;
   resp::RequestScanner scanner_;
   std::vector<uint32_t> scratch_indexes_;
+  std::vector<std::unique_ptr<PartialInput>> spare_inputs_;
   uint64_t inflight_bytes_ = 0;
   HoldTable holds_;
   std::vector<std::unique_ptr<Link>> links_;                // by NodeId; null where there is none
