@@ -188,8 +188,7 @@ TEST(Backpressure, HalfARequestBehindAPauseDoesNotKeepAnEndedClientOpen) {
   EXPECT_TRUE(client.socket->closed);
 }
 
-// To be enabled once the end of a client leaves input alone that is about to be taken up: it is dropped now.
-TEST(Backpressure, DISABLED_EndBetweenTheEndOfAPauseAndTheNextTurnLosesNoRequest) {
+TEST(Backpressure, EndBetweenTheEndOfAPauseAndTheNextTurnLosesNoRequest) {
   Stage stage(with_pipeline(2));
   const auto client = stage.connect_client();
   stage.client_sends(client, repeated("GET bar\r\n", 3));
@@ -205,9 +204,7 @@ TEST(Backpressure, DISABLED_EndBetweenTheEndOfAPauseAndTheNextTurnLosesNoRequest
   EXPECT_EQ(stage.received(client), repeated(":1\r\n", 3));
 }
 
-// To be enabled once a session that was closed by its own command is not paused any more: the transport is told to stop
-// reading from a socket that is null now.
-TEST(Backpressure, DISABLED_ClosingByACommandWhileTheWorkerIsBackloggedIsHarmless) {
+TEST(Backpressure, ClosingByACommandWhileTheWorkerIsBackloggedIsHarmless) {
   config::Settings settings;
   settings.limits.inflight_bytes = 1000;
   Stage stage(settings);

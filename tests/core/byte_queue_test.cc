@@ -83,7 +83,7 @@ TEST(ByteQueue, GatherGivesNoMorePartsThanAskedFor) {
 
 TEST(ByteQueue, BehavesLikeAStringWithTwoCursorsInARandomMix) {
   auto random = test::seeded_generator("ByteQueue");
-  for (int round = 0; round < 50; ++round) {
+  for (int round = 0; round < 20; ++round) {
     BufferPool pool;
     ByteQueue queue(pool);
     std::string model;  // not released
@@ -95,7 +95,7 @@ TEST(ByteQueue, BehavesLikeAStringWithTwoCursorsInARandomMix) {
     std::deque<Piece> pieces;  // not wholly released
     size_t head_released = 0;  // of the first piece
     const size_t longest = size_t{1} << (1 + test::below(random, 17));
-    for (int step = 0; step < 400; ++step) {
+    for (int step = 0; step < 300; ++step) {
       const size_t choice = test::below(random, 4);
       if (choice <= 1) {
         const std::string bytes(1 + test::below(random, longest), static_cast<char>('a' + test::below(random, 26)));

@@ -102,9 +102,7 @@ TEST(SessionReply, ResetTurnsRepliesOnAgain) {
   EXPECT_EQ(stage.received(client), "+RESET\r\n+PONG\r\n");
 }
 
-// To be enabled once CLIENT REPLY ON clears a pending SKIP (Redis 7.0, networking.c, clientCommand: ON clears
-// CLIENT_REPLY_SKIP before it answers; SKIP does nothing while replies are off).
-TEST(SessionReply, DISABLED_OnAnswersEvenAfterSkip) {
+TEST(SessionReply, OnAnswersEvenAfterSkip) {
   Stage stage;
   const auto client = stage.connect_client();
   stage.client_sends(client, "CLIENT REPLY SKIP\r\nCLIENT REPLY ON\r\n");
@@ -137,8 +135,7 @@ TEST(SessionEnd, WhatFollowsAProtocolErrorIsNotHandled) {
   EXPECT_EQ(stage.taken(kNodeA), Commands{"GET bar"});
 }
 
-// To be enabled once the skipping of a reply ends with its command: the error is hidden now.
-TEST(SessionEnd, DISABLED_ProtocolErrorAfterASkippedReplyIsShown) {
+TEST(SessionEnd, ProtocolErrorAfterASkippedReplyIsShown) {
   Stage stage;
   const auto client = stage.connect_client();
   stage.client_sends(client, "CLIENT REPLY SKIP\r\nPING\r\n*1\r\n!garbage\r\n");
@@ -239,9 +236,8 @@ TEST(SessionEnd, ClosingByACommandThatCameInPiecesIsHarmless) {
   EXPECT_TRUE(client.socket->closed);
 }
 
-// To be enabled once closing a session leaves the input alone while it is being read: an input larger than those that
-// are kept for reuse is freed now with the scanner that is still in use (the address sanitizer shows it).
-TEST(SessionEnd, DISABLED_ClosingByALargeCommandThatCameInPiecesIsHarmless) {
+// Larger than the inputs that are kept for reuse; the address sanitizer sees one that is freed while it is read.
+TEST(SessionEnd, ClosingByALargeCommandThatCameInPiecesIsHarmless) {
   Stage stage;
   const auto client = stage.connect_client();
   stage.client_sends(client, "*2\r\n$4\r\nPOST\r\n$100000\r\n");
