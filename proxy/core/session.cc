@@ -91,7 +91,7 @@ size_t Session::consume(const char* data, size_t size, resp::RequestScanner& sca
     scanner.reset();
     if (!handled) break;  // paused; it is handled when the pause is over
     at += length;
-    if (too_full(1)) pause(kFull);
+    if (socket_ && (too_full(1) || worker_.backlogged())) pause(kFull);
   }
   return at;
 }
@@ -128,7 +128,7 @@ void Session::continue_input() {
 void Session::pause(Pause reason) {
   if (paused_ == 0) worker_.transport().set_reading(socket_, false);
   paused_ |= reason;
-  if (reason == kFull && worker_.backlogged()) worker_.stall(this);
+  if (reason == kFull && worker_.backlogged()) wait_for_backlog();
 }
 
 void Session::resume(Pause reason) {
@@ -141,11 +141,12 @@ void Session::resume(Pause reason) {
 bool Session::too_full(uint32_t share) const {
   const uint32_t due = replies_.size() * share;
   return due >= worker_.settings().limits.client_pipeline || output_.size() * share > kSoftOutputBytes ||
-         (due >= kAlwaysUnderWay && uint64_t{due} * largest_reply_ > kExpectedReplyBytes) || worker_.backlogged();
+         (due >= kAlwaysUnderWay && uint64_t{due} * largest_reply_ > kExpectedReplyBytes);
 }
 
 void Session::protocol_error(std::string_view error) {
   worker_.stats().protocol_errors.add();
+  skip_this_ = false;
   reply_error("ERR " + std::string(error));
   close_after_replies();
 }
@@ -221,7 +222,7 @@ void Session::on_failed(std::string_view) {
 
 void Session::on_end() {
   ended_ = true;
-  if (paused_ == 0) drop_input();  // half a request, of which nothing more comes
+  if (paused_ == 0 && !resumable) drop_input();  // half a request, of which nothing more comes
   after_output();
 }
 
@@ -250,7 +251,16 @@ void Session::flush() {
 
 void Session::after_output() {
   if ((closing_ || (ended_ && !input_)) && replies_.empty() && output_.empty()) return close();
-  if ((paused_ & kFull) && !too_full(2)) resume(kFull);
+  if ((paused_ & kFull) && !too_full(2)) worker_.backlogged() ? wait_for_backlog() : resume(kFull);
+}
+
+void Session::wait_for_backlog() {
+  if (!std::exchange(stalled_, true)) worker_.stall(this);
+}
+
+void Session::on_backlog_gone() {
+  stalled_ = false;
+  if (!too_full(2)) resume(kFull);
 }
 
 void Session::check_idle(uint32_t now_ms, bool draining) {

@@ -72,6 +72,8 @@ class Session final : public Endpoint {
   enum Pause : uint8_t { kFull = 1, kLookup = 2, kHeld = 4, kWalk = 8 };
   void pause(Pause reason);
   void resume(Pause reason);
+  /// The worker, for which a pause waits, has room again.
+  void on_backlog_gone();
   /// Takes up the input that a pause left.
   void continue_input();
   /// Handles no more input, and closes once all replies due are out.
@@ -103,8 +105,11 @@ class Session final : public Endpoint {
   bool lookup_failed() const { return !lookup_error_.empty(); }
   void set_lookup_error(std::string error) { lookup_error_ = std::move(error); }
   std::string describe() const;  // its line of CLIENT LIST, without the newline
-  void set_replies_off(bool off) { replies_off_ = off; }
-  void skip_next_reply() { skip_next_ = true; }
+  void set_replies_off(bool off) {
+    replies_off_ = off;
+    skip_this_ = false;
+  }
+  void skip_next_reply() { skip_next_ = !replies_off_; }
   void set_no_evict(bool on) { no_evict_ = on; }
   void reset();  // RESET: as if newly connected
 
@@ -120,6 +125,7 @@ class Session final : public Endpoint {
   void protocol_error(std::string_view error);
   bool too_full(uint32_t share) const;
   void after_output();
+  void wait_for_backlog();
 
   Worker& worker_;
   Socket* socket_;
@@ -144,6 +150,7 @@ class Session final : public Endpoint {
   bool no_evict_ = false;
   bool blocked_ = false;  // the socket took less than all
   bool judged_ = false;   // largest_reply_ has been seen
+  bool stalled_ = false;  // in the worker's list of sessions that wait for its backlog
   bool closing_ = false;  // close_after_replies()
   bool ended_ = false;    // the client has finished sending
 };

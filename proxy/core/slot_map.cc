@@ -106,23 +106,18 @@ ClusterView majority(std::span<const ClusterView> views) {
       translated[v].push_back(it->second);
     }
   }
+  std::vector<std::pair<uint16_t, int>> votes;
   for (size_t slot = 0; slot < resp::kSlots; ++slot) {
-    std::array<std::pair<uint16_t, int>, 16> votes;
-    size_t candidates = 0;
+    votes.clear();
     for (size_t v = 0; v < views.size(); ++v) {
       const uint16_t owner = views[v].owner[slot];
       const uint16_t node = owner == ClusterView::kNobody ? owner : translated[v][owner];
-      auto* end = votes.data() + candidates;
-      auto* vote = std::find_if(votes.data(), end, [&](auto& entry) { return entry.first == node; });
-      if (vote != end) {
-        ++vote->second;
-      } else if (candidates < votes.size()) {
-        votes[candidates++] = {node, 1};
-      }
+      const auto vote = std::find_if(votes.begin(), votes.end(), [&](auto& entry) { return entry.first == node; });
+      vote == votes.end() ? (void)votes.emplace_back(node, 1) : (void)++vote->second;
     }
-    const auto* best =
-        std::max_element(votes.data(), votes.data() + candidates, [](auto& a, auto& b) { return a.second < b.second; });
-    if (candidates > 0) result.owner[slot] = best->first;
+    const auto best =
+        std::max_element(votes.begin(), votes.end(), [](auto& a, auto& b) { return a.second < b.second; });
+    if (best != votes.end()) result.owner[slot] = best->first;
   }
   return result;
 }

@@ -47,7 +47,7 @@ uint32_t Worker::end_turn() {
   const int64_t hold_ms = holds_.size() > 0 ? holds_.run(now_ms_) : -1;
   if (!stalled_.empty() && !backlogged()) {
     for (const uint64_t id : std::exchange(stalled_, {})) {
-      if (Session* session = find_session(id)) session->resume(Session::kFull);
+      if (Session* session = find_session(id)) session->on_backlog_gone();
     }
   }
   flush_all();
