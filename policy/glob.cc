@@ -9,18 +9,19 @@ namespace {
 
 // Matches one character against the bracket expression at pattern[at] ('['); moves `at` behind it. As in Redis, one
 // that is not closed ends with the pattern.
-bool match_class(std::string_view pattern, size_t& at, unsigned char c) {
+// Ranges compare signed characters, as servers do on x86.
+bool match_class(std::string_view pattern, size_t& at, signed char c) {
   size_t i = at + 1;
   const bool negated = i < pattern.size() && pattern[i] == '^';
   if (negated) ++i;
   bool found = false;
   while (i < pattern.size() && pattern[i] != ']') {
-    const auto low = static_cast<unsigned char>(pattern[i]);
+    const auto low = static_cast<signed char>(pattern[i]);
     if (low == '\\' && i + 1 < pattern.size()) {
-      found |= static_cast<unsigned char>(pattern[i + 1]) == c;
+      found |= static_cast<signed char>(pattern[i + 1]) == c;
       i += 2;
     } else if (i + 2 < pattern.size() && pattern[i + 1] == '-') {
-      const auto high = static_cast<unsigned char>(pattern[i + 2]);
+      const auto high = static_cast<signed char>(pattern[i + 2]);
       found |= std::min(low, high) <= c && c <= std::max(low, high);
       i += 3;
     } else {
@@ -33,14 +34,14 @@ bool match_class(std::string_view pattern, size_t& at, unsigned char c) {
 }
 
 // Matches one character against what stands at pattern[at]; moves `at` behind it. Not for '*'.
-bool match_one(std::string_view pattern, size_t& at, unsigned char c) {
+bool match_one(std::string_view pattern, size_t& at, signed char c) {
   if (pattern[at] == '?') {
     ++at;
     return true;
   }
   if (pattern[at] == '[') return match_class(pattern, at, c);
   if (pattern[at] == '\\' && at + 1 < pattern.size()) ++at;
-  return static_cast<unsigned char>(pattern[at++]) == c;
+  return static_cast<signed char>(pattern[at++]) == c;
 }
 
 }  // namespace
@@ -55,7 +56,7 @@ bool glob_match(std::string_view pattern, std::string_view text) {
       star_text = t;
       continue;
     }
-    if (p < pattern.size() && match_one(pattern, p, static_cast<unsigned char>(text[t]))) {
+    if (p < pattern.size() && match_one(pattern, p, static_cast<signed char>(text[t]))) {
       ++t;
       continue;
     }

@@ -50,7 +50,7 @@ class FanOutTask final : public Task {
 
  private:
   void wait_for_masters() {
-    if (worker_.now_ms() - whole_.since_ms > worker_.settings().upstream.request_timeout_ms) {
+    if (worker_.stopping() || worker_.now_ms() - whole_.since_ms > worker_.settings().upstream.request_timeout_ms) {
       worker_.answer(whole_, "-CLUSTERDOWN no master of the cluster is known\r\n");
       delete this;
       return;

@@ -37,10 +37,10 @@ class SplitTask final : public Task {
   void on_reply(uint32_t part, std::string_view bytes) override {
     const ReplyView reply(bytes);
     if (reply.is_error()) {
-      if (error_.empty()) error_ = bytes;
-    } else if (merge_ == Merge::kSum) {
+      if (error_.empty() || bytes.starts_with("-INDOUBT")) error_ = bytes;
+    } else {
+      any_executed_ = true;
       sum_ += reply.integer().value_or(0);
-    } else if (merge_ == Merge::kArrayByKey) {
       place(part, reply);
     }
     if (--awaited_ == 0) finish();
@@ -48,6 +48,7 @@ class SplitTask final : public Task {
 
  private:
   void place(uint32_t part, const ReplyView& reply) {
+    if (merge_ != Merge::kArrayByKey) return;
     const auto elements = reply.elements();
     for (size_t i = 0; i < elements.size() && i < parts_[part].size(); ++i) {
       elements_[parts_[part][i]] = elements[i].bytes();
@@ -56,6 +57,10 @@ class SplitTask final : public Task {
 
   void finish() {
     std::string reply = error_;
+    // A refusal would say that nothing was written.
+    if (!error_.empty() && any_executed_ && !(whole_.flags & kReadOnly) && !error_.starts_with("-INDOUBT")) {
+      reply = "-INDOUBT a part of the keys was written, others were not: " + error_.substr(1);
+    }
     if (reply.empty() && merge_ == Merge::kSum) resp::append_integer(reply, sum_);
     if (reply.empty() && merge_ == Merge::kArrayByKey) {
       resp::append_array(reply, elements_.size());
@@ -71,6 +76,7 @@ class SplitTask final : public Task {
   const Merge merge_;
   std::vector<std::vector<uint32_t>> parts_;
   uint32_t awaited_ = 0;
+  bool any_executed_ = false;
   std::string error_;
   int64_t sum_ = 0;
   std::vector<std::string> elements_;

@@ -54,6 +54,12 @@ void Link::send_asking(const Request& request, std::string_view bytes) {
   send(request, bytes);
 }
 
+bool Link::leave_backoff() {
+  if (static_cast<int32_t>(worker_.now_ms() - backoff_until_ms_) < 0) return false;
+  state_ = State::kIdle;
+  return true;
+}
+
 void Link::connect() {
   state_ = State::kConnecting;
   state_since_ms_ = worker_.now_ms();
@@ -199,7 +205,6 @@ void Link::check_timeouts(uint32_t now_ms) {
     case State::kIdle:
       return;
     case State::kBackoff:
-      if (static_cast<int32_t>(now_ms - backoff_until_ms_) >= 0) state_ = State::kIdle;
       return;
     case State::kConnecting:
     case State::kHandshake:

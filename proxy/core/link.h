@@ -46,7 +46,7 @@ class Link final : public Endpoint {
   const config::Address& address() const { return address_; }
   bool ready() const { return state_ == State::kReady; }
   /// False in backoff: a request would only wait.
-  bool accepts() const { return state_ != State::kBackoff; }
+  bool accepts() { return state_ != State::kBackoff || leave_backoff(); }
   int failures() const { return failures_; }  // in a row
   uint32_t in_flight() const { return pendings_.size(); }
 
@@ -78,6 +78,7 @@ class Link final : public Endpoint {
   enum class State : uint8_t { kIdle, kConnecting, kHandshake, kReady, kBackoff };
 
   void connect();
+  bool leave_backoff();
   void push(const Request& request, std::string_view bytes);
   void on_handshake_reply(std::string_view reply);
   size_t consume(const char* data, size_t size);

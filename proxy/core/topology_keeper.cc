@@ -104,6 +104,7 @@ void TopologyKeeper::start() {
 }
 
 void TopologyKeeper::request_refresh() {
+  if (worker_.stopping()) return;
   if (round_) {
     again_ = true;
     return;
@@ -114,7 +115,7 @@ void TopologyKeeper::request_refresh() {
   const uint32_t since = worker_.now_ms() - started_ms_;
   worker_.after(since >= gap ? 0 : gap - since, [this] {
     scheduled_ = false;
-    if (!round_) start_round();
+    if (!round_ && !worker_.stopping()) start_round();
   });
 }
 

@@ -12,6 +12,7 @@ namespace {
 
 constexpr uint32_t kTickMs = 100;  // timeouts are checked so often
 constexpr uint8_t kMostReroutes = 3;
+constexpr std::string_view kStopping = "-CLUSTERDOWN the proxy is shutting down\r\n";
 constexpr size_t kSpareInputs = 64, kSpareInputBytes = 64 * 1024;
 
 }  // namespace
@@ -166,12 +167,21 @@ void Worker::give_input(std::unique_ptr<PartialInput> input) {
 void Worker::drain() { draining_ = true; }
 
 void Worker::stop() {
+  stopping_ = true;
   std::vector<Session*> all;
   for (const auto& [id, session] : sessions_) all.push_back(session.get());
   for (Session* session : all) session->close();
   for_each_link([](Link& link) { link.fail("shutting down"); });
+  for (auto& link : control_links_) {
+    if (link) link->fail("shutting down");
+  }
   holds_.abandon();
-  timers_.clear();
+  // What waits for its time finds that there is none left.
+  while (!timers_.empty()) {
+    const auto action = std::move(timers_.begin()->second);
+    timers_.erase(timers_.begin());
+    action();
+  }
 }
 
 // --- nodes ---
@@ -185,8 +195,8 @@ Link& Worker::link(const LinkKey& key) {
 
 Link* Worker::usable_link(NodeId node, int) {
   if (node < links_.size() && links_[node]) [[likely]]
-    return links_[node]->accepts() ? links_[node].get() : nullptr;
-  if (node == kNoNode) return nullptr;
+    return links_[node]->accepts() && !stopping_ ? links_[node].get() : nullptr;
+  if (node == kNoNode || stopping_) return nullptr;
   return &link({node});
 }
 
@@ -200,8 +210,14 @@ void Worker::for_each_link(const std::function<void(Link&)>& visit) {
   }
 }
 
+void Worker::send_unusable(const Request& request, std::string_view bytes) {
+  if (stopping_) return answer(request, kStopping);
+  holds_.add_unsent(request, bytes, why_unusable(request.slot));
+}
+
 void Worker::send_to_node(Request request, NodeId node, std::string_view bytes, bool control) {
   request.flags |= kNodeBound;
+  if (stopping_) return answer(request, kStopping);
   Link& to = link({node, 2, 0, control});
   if (to.accepts()) return to.send(request, bytes);
   answer(request, "-CLUSTERDOWN the connection to a node failed\r\n");

@@ -38,6 +38,7 @@ class Worker {
   Session* accept(Socket* socket, ClientAddresses addresses);
   /// Closes each client as soon as it has nothing under way.
   void drain();
+  bool stopping() const { return stopping_; }
   bool drained() const { return sessions_.empty(); }
   /// Closes everything.
   void stop();
@@ -62,7 +63,7 @@ class Worker {
       return;
     Link* link = usable_link(map_->owner[request.slot], 2);
     if (!link) [[unlikely]]
-      return holds_.add_unsent(request, bytes, why_unusable(request.slot));
+      return send_unusable(request, bytes);
     link->send(request, bytes);
   }
   /// Sends a request to one node; it is neither held nor sent elsewhere (kNodeBound), an error of ours is its reply
@@ -122,6 +123,7 @@ class Worker {
  private:
   bool on_upstream_error(Link& link, const Link::Pending& pending, std::string_view reply);
   bool send_to_slot(const Link::Pending& pending, uint16_t slot);
+  void send_unusable(const Request& request, std::string_view bytes);
   std::string_view why_unusable(uint16_t slot) const;
   Link& link(const LinkKey& key);
   void tick();
@@ -137,6 +139,7 @@ class Worker {
   uint64_t now64_ms_;
   uint32_t ticked_ms_ = 0;
   bool draining_ = false;
+  bool stopping_ = false;
   BufferPool pool_;
   SlotMapPtr map_;
   resp::RequestScanner scanner_;
