@@ -15,6 +15,7 @@ constexpr std::string_view kAskingFrame = "*1\r\n$6\r\nASKING\r\n";
 constexpr size_t kMaxReplyBytes = 0xFFFF0000;  // what 32-bit sizes hold
 constexpr size_t kKeptTailBytes = 64 * 1024;
 constexpr size_t kTailStepBytes = 64;
+constexpr uint32_t kEnoughForAWrite = 16;
 constexpr int kMaxParts = 64;  // of one write
 
 // The value of `name=` in a line of CLIENT INFO.
@@ -35,6 +36,7 @@ Link::~Link() {
 }
 
 void Link::push(const Request& request, std::string_view bytes) {
+  if (unsent_++ == 0) gathering_since_ms_ = worker_.now_ms();
   const char* at = log_.append(bytes);
   pendings_.push({request, at, static_cast<uint32_t>(bytes.size()), worker_.now_ms()});
   worker_.add_inflight_bytes(bytes.size());
@@ -107,8 +109,18 @@ void Link::on_handshake_reply(std::string_view bytes) {
   flush();
 }
 
-void Link::flush() {
-  if (state_ != State::kReady || blocked_) return;
+// Nagle's algorithm (RFC 896), while many clients are active: as long as requests are under way, the next few are
+// gathered until the answers come, until there are enough for a write of their own, or for a millisecond. So a write, a
+// wake-up of the node and a read of its answers serve several of them.
+bool Link::waits_for_more() const {
+  return worker_.many_clients() && pendings_.size() > unsent_ && unsent_ < kEnoughForAWrite &&
+         worker_.now_ms() == gathering_since_ms_;
+}
+
+bool Link::flush() {
+  if (state_ != State::kReady || blocked_ || unsent_ == 0) return false;
+  if (waits_for_more()) return true;
+  unsent_ = 0;
   while (log_.unsent() > 0) {
     iovec parts[kMaxParts];
     const int count = log_.gather(parts, kMaxParts);
@@ -119,13 +131,15 @@ void Link::flush() {
     worker_.stats().upstream_writes.add();
     if (taken < given) {
       blocked_ = true;
-      return;
+      return false;
     }
   }
+  return false;
 }
 
 void Link::on_writable() {
   blocked_ = false;
+  unsent_ = std::max(unsent_, 1u);  // there is something to write
   flush();
 }
 
@@ -255,6 +269,7 @@ void Link::lose_pendings(std::string_view reason) {
     lose(pending, offset < sent, reason);
     offset += pending.size;
   }
+  unsent_ = 0;
   log_.clear();
 }
 

@@ -54,8 +54,9 @@ class Link final : public Endpoint {
   void send(const Request& request, std::string_view bytes);
   /// Like send, after an ASKING.
   void send_asking(const Request& request, std::string_view bytes);
-  /// Writes what has gathered, if it can.
-  void flush();
+  /// Writes what has gathered, if it can; or leaves it for more to join it: true, and flush() is to be called again at
+  /// the end of the next turn, a millisecond from now at the latest.
+  bool flush();
 
   /// How many requests under way are of `session` and `slot`, from index `from` on.
   uint32_t count(const Session* session, uint16_t slot);
@@ -78,6 +79,7 @@ class Link final : public Endpoint {
   enum class State : uint8_t { kIdle, kConnecting, kHandshake, kReady, kBackoff };
 
   void connect();
+  bool waits_for_more() const;
   bool leave_backoff();
   void push(const Request& request, std::string_view bytes);
   void on_handshake_reply(std::string_view reply);
@@ -91,9 +93,11 @@ class Link final : public Endpoint {
   const config::Address address_;
   Socket* socket_ = nullptr;
   State state_ = State::kIdle;
-  bool blocked_ = false;        // the socket took less than all; on_writable() follows
-  uint8_t failures_ = 0;        // in a row, without being ready in between
-  uint8_t handshake_left_ = 0;  // replies
+  uint32_t unsent_ = 0;              // requests not written yet
+  uint32_t gathering_since_ms_ = 0;  // when the first of these came
+  bool blocked_ = false;             // the socket took less than all; on_writable() follows
+  uint8_t failures_ = 0;             // in a row, without being ready in between
+  uint8_t handshake_left_ = 0;       // replies
   uint32_t state_since_ms_ = 0;
   uint32_t received_ms_ = 0;  // when the last bytes came
   uint32_t backoff_until_ms_ = 0;

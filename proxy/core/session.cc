@@ -47,6 +47,7 @@ Session::~Session() { drop_input(); }
 void Session::on_bytes(const char* data, size_t size) {
   if (closing_) return;
   active_ms_ = worker_.now_ms();
+  worker_.note_active(window_);
   size_t used = 0;
   if (input_) used = complete_input(data, size);
   if (used == size || !socket_ || closing_) return;

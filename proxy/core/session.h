@@ -140,6 +140,7 @@ class Session final : public Endpoint {
   uint32_t holds_ = 0;
   uint32_t next_order_ = 0;
   uint32_t created_ms_;
+  uint32_t window_ = 0;     // Worker::note_active
   uint32_t active_ms_;      // when it last sent something
   uint32_t largest_reply_;  // so far; a guess before the first
   const resp::CommandSpec* last_command_ = nullptr;

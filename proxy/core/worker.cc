@@ -10,7 +10,9 @@ namespace corral::core {
 
 namespace {
 
-constexpr uint32_t kTickMs = 100;  // timeouts are checked so often
+constexpr uint32_t kTickMs = 100;        // timeouts are checked so often
+constexpr uint32_t kWindowMs = 4;        // in which active clients are counted
+constexpr uint32_t kEnoughInATurn = 32;  // requests, of which the writes to the nodes are well shared
 constexpr uint8_t kMostReroutes = 3;
 constexpr std::string_view kStopping = "-CLUSTERDOWN the proxy is shutting down\r\n";
 constexpr size_t kSpareInputs = 64, kSpareInputBytes = 64 * 1024;
@@ -43,6 +45,7 @@ void Worker::begin_turn(uint64_t now_ms) {
 }
 
 uint32_t Worker::end_turn() {
+  count_active_clients();
   if (now_ms_ - ticked_ms_ >= kTickMs) tick();
   const int64_t timer_ms = run_timers();
   const int64_t hold_ms = holds_.size() > 0 ? holds_.run(now_ms_) : -1;
@@ -56,7 +59,24 @@ uint32_t Worker::end_turn() {
   uint32_t wait_ms = kTickMs;
   if (timer_ms >= 0) wait_ms = std::min(wait_ms, static_cast<uint32_t>(timer_ms));
   if (hold_ms >= 0) wait_ms = std::min(wait_ms, static_cast<uint32_t>(hold_ms));
-  return resumable_.empty() && dirty_sessions_.empty() && dirty_links_.empty() ? wait_ms : 0;
+  if (!dirty_links_.empty()) wait_ms = std::min(wait_ms, 1u);
+  return resumable_.empty() && dirty_sessions_.empty() ? wait_ms : 0;
+}
+
+void Worker::count_active_clients() {
+  const uint64_t requests = stats().requests.get();
+  turn_requests_ = requests - std::exchange(requests_before_, requests);
+  last_turn_sessions_ = std::exchange(turn_sessions_, 0);
+  const uint32_t elapsed = now_ms_ - window_since_ms_;
+  if (elapsed < kWindowMs) return;
+  active_clients_ = static_cast<uint32_t>(uint64_t{window_sessions_} * kWindowMs / elapsed);
+  window_sessions_ = 0;
+  window_since_ms_ = now_ms_;
+  ++window_;
+}
+
+bool Worker::wants_rest() const {
+  return many_clients() && last_turn_sessions_ >= 2 && turn_requests_ < kEnoughInATurn && resumable_.empty();
 }
 
 // Links first, so that the nodes are at work while the clients are written to.
@@ -64,11 +84,7 @@ void Worker::flush_all() {
   for (const uint64_t id : std::exchange(resumable_, {})) {
     if (Session* session = find_session(id)) session->continue_input();
   }
-  for (size_t i = 0; i < dirty_links_.size(); ++i) {
-    dirty_links_[i]->dirty = false;
-    dirty_links_[i]->flush();
-  }
-  dirty_links_.clear();
+  std::erase_if(dirty_links_, [](Link* link) { return !(link->dirty = link->flush()); });
   for (size_t i = 0; i < dirty_sessions_.size(); ++i) {
     dirty_sessions_[i]->dirty = false;
     dirty_sessions_[i]->flush();

@@ -33,6 +33,9 @@ class Worker {
   void begin_turn(uint64_t now_ms);
   /// After the events: resumes, retries, writes. Milliseconds until it wants a turn again without events.
   uint32_t end_turn();
+  /// After end_turn(): many clients are active and few were ready at once, so that a rest of some tens of microseconds
+  /// before the next turn lets more of their requests share it, and with it the writes to the nodes. May be ignored.
+  bool wants_rest() const;
   /// A new client, whose events go to the endpoint that this returns; null if it is to be closed (it has been told
   /// why).
   Session* accept(Socket* socket, ClientAddresses addresses);
@@ -112,6 +115,15 @@ class Worker {
   Session* find_session(uint64_t id);
   const std::map<uint64_t, std::unique_ptr<Session>>& sessions() const { return sessions_; }
 
+  /// A session got bytes; `window` is its own, and remembers when it was counted last.
+  void note_active(uint32_t& window) {
+    ++turn_sessions_;
+    if (window == window_) return;
+    window = window_;
+    ++window_sessions_;
+  }
+  bool many_clients() const { return active_clients_ >= kManyClients; }
+
   void add_inflight_bytes(size_t n) { inflight_bytes_ += n; }
   void remove_inflight_bytes(size_t n) { inflight_bytes_ -= n; }
   bool backlogged() const { return inflight_bytes_ > settings_.limits.inflight_bytes; }
@@ -121,6 +133,9 @@ class Worker {
   void after(uint32_t delay_ms, std::function<void()> action);
 
  private:
+  static constexpr uint32_t kManyClients = 24;  // fewer are served sooner without a rest than they gain by it
+
+  void count_active_clients();
   bool on_upstream_error(Link& link, const Link::Pending& pending, std::string_view reply);
   bool send_to_slot(const Link::Pending& pending, uint16_t slot);
   void send_unusable(const Request& request, std::string_view bytes);
@@ -146,6 +161,14 @@ class Worker {
   std::vector<uint32_t> scratch_indexes_;
   std::vector<std::unique_ptr<PartialInput>> spare_inputs_;
   uint64_t inflight_bytes_ = 0;
+  uint32_t turn_sessions_ = 0;  // that got bytes in this turn
+  uint32_t last_turn_sessions_ = 0;
+  uint64_t turn_requests_ = 0;    // handled in the last turn
+  uint64_t requests_before_ = 0;  // up to this turn
+  uint32_t window_ = 1;           // counts windows of a few milliseconds
+  uint32_t window_since_ms_ = 0;
+  uint32_t window_sessions_ = 0;  // that got bytes in this window
+  uint32_t active_clients_ = 0;   // in the last one
   HoldTable holds_;
   std::vector<std::unique_ptr<Link>> links_;                // by NodeId; null where there is none
   std::vector<std::unique_ptr<Link>> control_links_;        // likewise

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <spdlog/spdlog.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <ctime>
 
 #include "proxy/core/worker.h"
 #include "proxy/uv/address.h"
@@ -23,6 +25,8 @@ namespace {
 
 constexpr size_t kReadBytes = 64 * 1024;
 constexpr int kKeepAliveSeconds = 300;
+constexpr timespec kRest{0, 75'000};
+constexpr unsigned long kTimerSlackNs = 5'000;  // a rest is not to be longer than it says
 
 void set_tcp_options(int fd) {
   const int on = 1, idle = kKeepAliveSeconds, interval = kKeepAliveSeconds / 3;
@@ -72,7 +76,12 @@ UvTransport::~UvTransport() {
 }
 
 void UvTransport::run() {
-  uv_check_start(&check_, [](uv_check_t* handle) { static_cast<UvTransport*>(handle->data)->end_turn(); });
+  prctl(PR_SET_TIMERSLACK, kTimerSlackNs);
+  uv_check_start(&check_, [](uv_check_t* handle) {
+    auto* self = static_cast<UvTransport*>(handle->data);
+    self->end_turn();
+    if (self->worker_->wants_rest()) nanosleep(&kRest, nullptr);
+  });
   end_turn();
   uv_run(&loop_, UV_RUN_DEFAULT);
 }
