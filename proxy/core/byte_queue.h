@@ -20,7 +20,8 @@ namespace corral::core {
 
 class ByteQueue {
  public:
-  explicit ByteQueue(BufferPool& pool) : pool_(&pool) {}
+  /// `first_block`: bytes of the first block; later ones grow with the queue.
+  ByteQueue(BufferPool& pool, uint32_t first_block) : pool_(&pool), first_block_(first_block) {}
   ByteQueue(const ByteQueue&) = delete;
   ByteQueue& operator=(const ByteQueue&) = delete;
   ~ByteQueue() { clear(); }
@@ -105,9 +106,9 @@ class ByteQueue {
     char* data() { return reinterpret_cast<char*>(this + 1); }
   };
 
-  // Chunks start small, for the many connections with little to say, and grow with the queue.
   void add_chunk(size_t size) {
-    const size_t wanted = std::max(size + sizeof(Chunk), std::min<size_t>(BufferPool::kLargest, 1024 + 4 * size_));
+    const size_t wanted =
+        std::max(size + sizeof(Chunk), std::min<size_t>(BufferPool::kLargest, first_block_ + 4 * size_));
     const size_t block = BufferPool::rounded(wanted);
     auto* chunk = new (pool_->take(block)) Chunk{nullptr, 0, 0, block - sizeof(Chunk)};
     if (tail_) {
@@ -132,6 +133,7 @@ class ByteQueue {
   }
 
   BufferPool* pool_;
+  const uint32_t first_block_;
   Chunk* head_ = nullptr;
   Chunk* tail_ = nullptr;
   Chunk* next_ = nullptr;  // the chunk with the first unsent byte, at next_offset_

@@ -15,6 +15,7 @@ constexpr std::string_view kAskingFrame = "*1\r\n$6\r\nASKING\r\n";
 constexpr size_t kMaxReplyBytes = 0xFFFF0000;  // what 32-bit sizes hold
 constexpr size_t kKeptTailBytes = 64 * 1024;
 constexpr size_t kTailStepBytes = 64;
+constexpr uint32_t kLogBlock = 16 * 1024;
 constexpr uint32_t kEnoughForAWrite = 16;
 constexpr int kMaxParts = 64;  // of one write
 
@@ -29,7 +30,7 @@ std::string_view field(std::string_view line, std::string_view name) {
 }  // namespace
 
 Link::Link(Worker& worker, const LinkKey& key, config::Address address)
-    : worker_(worker), key_(key), address_(std::move(address)), log_(worker.pool()) {}
+    : worker_(worker), key_(key), address_(std::move(address)), log_(worker.pool(), kLogBlock) {}
 
 Link::~Link() {
   if (socket_) worker_.transport().close(socket_);

@@ -18,6 +18,7 @@ constexpr uint64_t kExpectedReplyBytes = 32ull
 constexpr uint32_t kGuessedReplyBytes = 1 << 20;  // before the first reply
 constexpr uint32_t kAlwaysUnderWay = 4;
 constexpr uint32_t kDrainQuietMs = 200;  // a draining client is closed after so long without a request
+constexpr uint32_t kOutputBlock = 256;   // there may be ten thousand with little to say each
 constexpr int kMaxParts = 64;
 constexpr size_t kInputStepBytes = 256;
 
@@ -34,7 +35,7 @@ Session::Session(Worker& worker, uint64_t id, Socket* socket, ClientAddresses ad
     : worker_(worker),
       socket_(socket),
       id_(id),
-      output_(worker.pool()),
+      output_(worker.pool(), kOutputBlock),
       replies_(worker.pool()),
       addresses_(std::move(addresses)),
       created_ms_(worker.now_ms()),

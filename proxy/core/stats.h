@@ -17,28 +17,29 @@ class Counter {
 };
 
 // Name, what it counts. INFO and CORRAL STATS show them under these names, summed over the workers.
-#define CORRAL_COUNTERS(X)                                                                                        \
-  X(requests)          /* commands received from clients */                                                       \
-  X(upstream_commands) /* replies awaited from nodes */                                                           \
-  X(upstream_writes)   /* writes to sockets of nodes */                                                           \
-  X(upstream_errors)   /* upstream connections that failed */                                                     \
-  X(redirects_moved)                                                                                              \
-  X(redirects_ask)                                                                                                \
-  X(retries) /* requests sent again */                                                                            \
-  X(indoubt) /* -INDOUBT answered */                                                                              \
-  /* What the policies do; they come with later versions. */                                                      \
-  X(near_cache_hits)                                                                                              \
-  X(near_cache_misses)                                                                                            \
-  X(near_cache_keys)                                                                                              \
-  X(near_cache_bytes)                                                                                             \
-  X(near_cache_evictions)                                                                                         \
-  X(near_cache_invalidations)                                                                                     \
-  X(near_cache_flushes)                                                                                           \
-  X(reads_shared) X(leases_granted) X(leases_filled) X(leases_lapsed) X(waits) X(waits_filled) X(waits_timed_out) \
-      X(stale_served) X(early_refreshes) X(ttl_defaulted) X(ttl_clamped) X(ttl_rejected) X(ttl_observed)          \
-          X(guard_denied) X(too_big) X(connections) /* accepted, ever */                                          \
-      X(clients_rejected)                           /* over max_clients */                                        \
-      X(clients_overrun)                            /* closed since they did not read */                          \
+#define CORRAL_COUNTERS(X)                                                                                          \
+  X(requests)          /* commands received from clients */                                                         \
+  X(upstream_commands) /* replies awaited from nodes */                                                             \
+  X(upstream_writes)   /* writes to sockets of nodes */                                                             \
+  X(upstream_errors)   /* upstream connections that failed */                                                       \
+  X(redirects_moved)                                                                                                \
+  X(redirects_ask)                                                                                                  \
+  X(retries) /* requests sent again */                                                                              \
+  X(indoubt) /* -INDOUBT answered */                                                                                \
+  /* What the policies do; they come with later versions. */                                                        \
+  X(near_cache_hits)                                                                                                \
+  X(near_cache_misses)                                                                                              \
+  X(near_cache_keys)                                                                                                \
+  X(near_cache_bytes)                                                                                               \
+  X(near_cache_evictions)                                                                                           \
+  X(near_cache_invalidations)                                                                                       \
+  X(near_cache_flushes)                                                                                             \
+  X(reads_shared)                                                                                                   \
+  X(leases_granted) X(leases_filled) X(leases_lapsed) X(waits) X(waits_filled) X(waits_timed_out) X(stale_served)   \
+      X(early_refreshes) X(ttl_defaulted) X(ttl_clamped) X(ttl_rejected) X(ttl_observed) X(guard_denied) X(too_big) \
+          X(connections)  /* accepted, ever */                                                                      \
+      X(clients_rejected) /* over max_clients */                                                                    \
+      X(clients_overrun)  /* closed since they did not read */                                                      \
       X(protocol_errors)
 
 struct Stats {

@@ -21,7 +21,7 @@ std::string unsent_bytes(const ByteQueue& queue, int max_parts = 4096) {
 
 TEST(ByteQueue, NewQueueIsEmptyAndGathersNothing) {
   BufferPool pool;
-  const ByteQueue queue(pool);
+  const ByteQueue queue(pool, 1024);
   EXPECT_TRUE(queue.empty());
   EXPECT_EQ(queue.unsent(), 0u);
   iovec part;
@@ -30,7 +30,7 @@ TEST(ByteQueue, NewQueueIsEmptyAndGathersNothing) {
 
 TEST(ByteQueue, GatherSkipsWhatWasSent) {
   BufferPool pool;
-  ByteQueue queue(pool);
+  ByteQueue queue(pool, 1024);
   queue.append("hello world");
   queue.mark_sent(6);
   EXPECT_EQ(unsent_bytes(queue), "world");
@@ -40,7 +40,7 @@ TEST(ByteQueue, GatherSkipsWhatWasSent) {
 
 TEST(ByteQueue, AppendAfterEverythingWasSentIsGatheredAlone) {
   BufferPool pool;
-  ByteQueue queue(pool);
+  ByteQueue queue(pool, 1024);
   queue.append("first");
   queue.mark_sent(5);
   queue.append("second");
@@ -49,14 +49,14 @@ TEST(ByteQueue, AppendAfterEverythingWasSentIsGatheredAlone) {
 
 TEST(ByteQueue, ReserveIsFilledInByTheCaller) {
   BufferPool pool;
-  ByteQueue queue(pool);
+  ByteQueue queue(pool, 1024);
   std::memcpy(queue.reserve(3), "abc", 3);
   EXPECT_EQ(unsent_bytes(queue), "abc");
 }
 
 TEST(ByteQueue, ClearForgetsSentAndUnsent) {
   BufferPool pool;
-  ByteQueue queue(pool);
+  ByteQueue queue(pool, 1024);
   queue.append(std::string(100'000, 'x'));
   queue.append("y");
   queue.mark_sent(70'000);
@@ -69,7 +69,7 @@ TEST(ByteQueue, ClearForgetsSentAndUnsent) {
 
 TEST(ByteQueue, GatherGivesNoMorePartsThanAskedFor) {
   BufferPool pool;
-  ByteQueue queue(pool);
+  ByteQueue queue(pool, 1024);
   std::string all;
   for (int i = 0; i < 10; ++i) {
     const std::string piece(70'000, static_cast<char>('a' + i));
@@ -85,7 +85,7 @@ TEST(ByteQueue, BehavesLikeAStringWithTwoCursorsInARandomMix) {
   auto random = test::seeded_generator("ByteQueue");
   for (int round = 0; round < 20; ++round) {
     BufferPool pool;
-    ByteQueue queue(pool);
+    ByteQueue queue(pool, 1024);
     std::string model;  // not released
     size_t sent = 0;    // of the model's bytes
     struct Piece {

@@ -26,7 +26,7 @@ std::string drain(ByteQueue& queue) {
 
 struct Fixture : testing::Test {
   BufferPool pool;
-  ByteQueue output{pool};
+  ByteQueue output{pool, 1024};
   ReplyQueue replies{pool};
 };
 
