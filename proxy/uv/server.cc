@@ -83,6 +83,7 @@ Server::~Server() {
 
 int Server::run(bool takeover) {
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGHUP, SIG_IGN);  // will reload; must not end the program until it does
   raise_file_limit(settings_.server.max_clients);
   if (!open_listeners(takeover)) return 1;
   start_workers();
