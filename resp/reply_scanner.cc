@@ -210,6 +210,28 @@ ScanStatus ReplyScanner::fail(std::string_view error) {
   return ScanStatus::kError;
 }
 
+size_t ReplyScanner::passable(size_t size) const {
+  switch (state_) {
+    case State::kElement:
+      return pos_;
+    case State::kLine:
+      return mark_;
+    case State::kBulk:
+      return std::min(size, mark_ - 2);
+    case State::kIdle:
+    case State::kFailed:
+      break;
+  }
+  return 0;
+}
+
+/// Either may come to lie before the new start only where it is not looked at: pos_ in a line or a bulk, until that
+/// ends, and mark_ outside of them.
+void ReplyScanner::drop(size_t n) {
+  pos_ -= std::min(pos_, n);
+  mark_ -= std::min(mark_, n);
+}
+
 void ReplyScanner::reset() {
   pos_ = mark_ = 0;
   missing_ = 1;

@@ -1,8 +1,9 @@
 // Finds the end of a reply: every type of RESP2 and RESP3, nested at most 128 deep, attributes included.
 //
 // In place and resumable like RequestScanner: after kNeedMore call scan() with the same start and more bytes. It keeps
-// no bytes and allocates nothing. Streamed forms ("$?", "*?" ...), which no Redis sends, are refused. Source: the RESP3
-// specification, https://github.com/redis/redis-specifications.
+// no bytes and allocates nothing. Of a reply that is passed on before it has wholly arrived, the caller need not keep
+// what has been looked at either: passable() and drop(). Streamed forms ("$?", "*?" ...), which no Redis sends, are
+// refused. Source: the RESP3 specification, https://github.com/redis/redis-specifications.
 #pragma once
 
 #include <array>
@@ -29,6 +30,12 @@ class ReplyScanner {
   /// After kNeedMore: how many more bytes are missing at least; lets a caller reserve once for a large bulk. At
   /// least 1.
   size_t missing() const { return missing_; }
+  /// After kNeedMore of `size` bytes: how many of them, from the first, will not be looked at again. All but a few:
+  /// the start of a header, a '\r' whose '\n' is still to come.
+  size_t passable(size_t size) const;
+  /// Gives up the first `n` bytes, at most passable(): from now on the reply starts for scan() and consumed() at what
+  /// was data[n].
+  void drop(size_t n);
   /// After kError: what is wrong, for the log.
   std::string_view error() const { return error_; }
   void reset();

@@ -1,5 +1,5 @@
-// Replies: parts make no difference; a whole reply can be walked with ReplyView, whose elements lie in it one after the
-// other; parse_refusal reads any line.
+// Replies: parts make no difference, kept or passed on; a whole reply can be walked with ReplyView, whose elements lie
+// in it one after the other; parse_refusal reads any line.
 #include <algorithm>
 #include <string>
 
@@ -37,6 +37,26 @@ Outcome scan_in_parts(std::string_view bytes, FuzzInput& input) {
   }
 }
 
+Outcome pass_in_parts(std::string_view bytes, FuzzInput& input) {
+  ReplyScanner scanner;
+  for (size_t size = 0, dropped = 0;;) {
+    size = std::min(bytes.size(), size + input.next_part());
+    const ExactCopy copy(bytes.substr(dropped, size - dropped));
+    const ScanStatus status = scanner.scan(copy.data(), size - dropped);
+    if (status != ScanStatus::kNeedMore || size == bytes.size()) {
+      Outcome outcome = outcome_of(scanner, status);
+      if (status == ScanStatus::kFrame) outcome.consumed += dropped;
+      return outcome;
+    }
+    const size_t passable = scanner.passable(size - dropped);
+    check(passable <= size - dropped, "only what has arrived is passable");
+    check(size - dropped - passable <= 24, "all but a header is passable");
+    const size_t drop = std::min(passable, input.recipe() % 2 == 0 ? passable : input.next_part() - 1);
+    scanner.drop(drop);
+    dropped += drop;
+  }
+}
+
 void walk(const ReplyView& view, std::string_view within) {
   check(view.bytes().data() >= within.data(), "an element begins in its aggregate");
   check(view.bytes().data() + view.bytes().size() <= within.data() + within.size(), "an element ends in its aggregate");
@@ -59,6 +79,7 @@ void run(FuzzInput input) {
     const ExactCopy copy(rest);
     const Outcome whole = outcome_of(scanner, scanner.scan(copy.data(), rest.size()));
     check(scan_in_parts(rest, input) == whole, "parts make no difference");
+    check(pass_in_parts(rest, input) == whole, "nor does what is dropped between them");
     if (whole.status != ScanStatus::kFrame) return;
     check(whole.consumed > 0 && whole.consumed <= rest.size(), "a reply takes bytes that are there");
     const ExactCopy reply(rest.substr(0, whole.consumed));

@@ -1,4 +1,4 @@
-// ReplyScanner: every type, cut at every byte and at random; damaged replies; limits.
+// ReplyScanner: every type, cut at every byte and at random, kept and passed on; damaged replies; limits.
 #include "resp/reply_scanner.h"
 
 #include <gtest/gtest.h>
@@ -42,6 +42,34 @@ Outcome scan_in_parts(std::string_view bytes, const std::vector<size_t>& sizes, 
   }
   return outcome_of(scanner, scanner.scan(memory.hold(bytes), bytes.size()));
 }
+
+/// As scan_in_parts, but after each part the first bytes are dropped: as many as may be, or as many of them as
+/// `how_many` says. `consumed` still counts from the very start.
+template <typename HowMany>
+Outcome pass_in_parts(std::string_view bytes, std::vector<size_t> sizes, GuardedBytes& memory, HowMany how_many) {
+  constexpr size_t kMostOfHeader = 24;  // what is looked at before a header is called too long
+  ReplyScanner scanner;
+  size_t dropped = 0;
+  sizes.push_back(bytes.size());
+  for (const size_t end : sizes) {
+    const size_t size = end - dropped;
+    const ScanStatus status = scanner.scan(memory.hold(bytes.substr(dropped, size)), size);
+    if (status == ScanStatus::kFrame) return {status, dropped + scanner.consumed(), {}};
+    if (status == ScanStatus::kError) return outcome_of(scanner, status);
+    const size_t passable = scanner.passable(size);
+    EXPECT_LE(passable, size);
+    EXPECT_LE(size, passable + kMostOfHeader);
+    const size_t missing = scanner.missing();
+    const size_t drop = how_many(passable);
+    scanner.drop(drop);
+    dropped += drop;
+    EXPECT_EQ(scanner.missing(), missing);
+    EXPECT_EQ(scanner.passable(size - drop), passable - drop);
+  }
+  return outcome_of(scanner, ScanStatus::kNeedMore);
+}
+
+size_t all_of_it(size_t passable) { return passable; }
 
 std::vector<std::string> whole_replies() {
   return {"+OK\r\n",
@@ -251,6 +279,78 @@ TEST(ReplyScanner, scan_LineThatComesSlowly_IsNotSearchedAgain) {
   std::fill(bytes.begin() + 1, bytes.end(), '\r');
   bytes += 'a';
   EXPECT_EQ(scanner.scan(bytes.data(), bytes.size()), ScanStatus::kNeedMore);
+}
+
+TEST(ReplyScanner, drop_CutAnywhere_SameOutcomeAsInOnePiece) {
+  GuardedBytes memory(1 << 16);
+  std::vector<std::string> replies = whole_replies();
+  for (const std::string& wrong : wrong_replies()) replies.push_back(wrong);
+  for (const std::string& reply : replies) {
+    SCOPED_TRACE(reply);
+    const Outcome whole = scan(reply);
+    const std::string followed = reply + "+next\r\n";
+    std::vector<size_t> every;
+    for (size_t cut = 0; cut <= reply.size(); ++cut) {
+      EXPECT_EQ(pass_in_parts(reply, {cut}, memory, all_of_it), whole) << "cut at " << cut;
+      EXPECT_EQ(pass_in_parts(followed, {cut}, memory, all_of_it), whole) << "cut at " << cut;
+      every.push_back(cut);
+    }
+    EXPECT_EQ(pass_in_parts(reply, every, memory, all_of_it), whole) << "byte by byte";
+  }
+}
+
+TEST(ReplyScanner, drop_AnyPartOfWhatIsPassable_OutcomeDoesNotDependOnIt) {
+  auto random = seeded_generator("ReplyScanner.drop_AnyPartOfWhatIsPassable_OutcomeDoesNotDependOnIt");
+  GuardedBytes memory(64 << 20);
+  constexpr std::string_view kDamage = "\r\n$*%|0919-?;_";
+  for (int round = 0; round < 5000; ++round) {
+    std::string bytes;
+    append_tree(bytes, random_tree(random, "+-:$*_#,(!=%~>", 4), &random);
+    if (below(random, 4) == 0) bytes[below(random, bytes.size())] = kDamage[below(random, kDamage.size())];
+    std::vector<size_t> cuts(below(random, 12));
+    for (size_t& cut : cuts) cut = below(random, bytes.size());
+    std::sort(cuts.begin(), cuts.end());
+    const bool all = below(random, 2) == 0;
+    const auto how_many = [&](size_t passable) { return all ? passable : below(random, passable + 1); };
+    ASSERT_EQ(pass_in_parts(bytes, cuts, memory, how_many), scan(bytes)) << bytes;
+  }
+}
+
+size_t passable_of(std::string_view bytes) {
+  ReplyScanner scanner;
+  EXPECT_EQ(scanner.scan(bytes.data(), bytes.size()), ScanStatus::kNeedMore) << bytes;
+  return scanner.passable(bytes.size());
+}
+
+TEST(ReplyScanner, passable_AmidReply_AllButWhatMustBeSeenAgain) {
+  EXPECT_EQ(passable_of(""), 0u);
+  EXPECT_EQ(passable_of("$10"), 0u);
+  EXPECT_EQ(passable_of("$10\r\n"), 5u);
+  EXPECT_EQ(passable_of("$10\r\n12345"), 10u);
+  EXPECT_EQ(passable_of("$10\r\n0123456789"), 15u);
+  EXPECT_EQ(passable_of("$10\r\n0123456789\r"), 15u);
+  EXPECT_EQ(passable_of("*3\r\n:1\r\n:2\r\n"), 12u);
+  EXPECT_EQ(passable_of("*3\r\n:1\r\n:2"), 10u);
+  EXPECT_EQ(passable_of("*3\r\n:1\r\n$"), 8u);
+  EXPECT_EQ(passable_of("*3\r\n:1\r\n$1000\r\nab"), 17u);
+  EXPECT_EQ(passable_of("+a line\r"), 7u);
+}
+
+TEST(ReplyScanner, drop_BulkOf4GiB_NeverKeepsMoreThanAPart) {
+  constexpr size_t kPart = 1 << 20;
+  const size_t length = ReplyScanner::kMaxBulkBytes;
+  const std::string part(kPart, 'v'), header = "*1\r\n$" + std::to_string(length) + "\r\n";
+  ReplyScanner scanner;
+  ASSERT_EQ(scanner.scan(header.data(), header.size()), ScanStatus::kNeedMore);
+  scanner.drop(scanner.passable(header.size()));
+  for (size_t arrived = 0; arrived < length; arrived += kPart) {
+    ASSERT_EQ(scanner.scan(part.data(), kPart), ScanStatus::kNeedMore);
+    ASSERT_EQ(scanner.missing(), length - arrived - kPart + 2);
+    ASSERT_EQ(scanner.passable(kPart), kPart);
+    scanner.drop(kPart);
+  }
+  ASSERT_EQ(scanner.scan("\r\n+OK", 5), ScanStatus::kFrame);
+  EXPECT_EQ(scanner.consumed(), 2u);
 }
 
 TEST(ReplyScanner, scan_AfterError_StaysErrorUntilReset) {
