@@ -22,9 +22,22 @@ TEST(ReplyTest, parses_every_type_at_every_cut) {
   EXPECT_EQ(reply.elements[1].is_error("ERR"), true);
 }
 
+TEST(ReplyTest, parses_what_resp3_adds_at_every_cut) {
+  const std::string whole =
+      ">6\r\n%2\r\n+a\r\n,1.5\r\n+b\r\n_\r\n~2\r\n#t\r\n#f\r\n=7\r\ntxt:a\r\n\r\n(123\r\n!5\r\nERR x\r\n*0\r\n";
+  Reply reply;
+  for (size_t cut = 0; cut < whole.size(); ++cut) EXPECT_FALSE(parse_reply(whole.substr(0, cut), 0, reply)) << cut;
+  EXPECT_EQ(parse_reply(whole + "+next", 0, reply), whole.size());
+  EXPECT_EQ(to_string(reply), ">[%[+a, ,1.5, +b, nil], ~[#t, #f], =txt:a\\r\\n, (123, -ERR x, []]");
+  EXPECT_EQ(reply.elements[0].at("a").text, "1.5");
+  EXPECT_EQ(reply.elements[0].at("b").raw, "_\r\n");
+  EXPECT_TRUE(reply.elements[0].at("c").raw.empty());
+}
+
 TEST(ReplyTest, refuses_what_is_no_reply) {
   Reply reply;
-  for (const char* bytes : {"?\r\n", ":1x\r\n", "$3\r\nabcde\r\n", "$-2\r\n", "+OK\n", "*2x\r\n"}) {
+  for (const char* bytes :
+       {"?\r\n", ":1x\r\n", "$3\r\nabcde\r\n", "$-2\r\n", "+OK\n", "*2x\r\n", "#x\r\n", "_x\r\n", "%-1\r\n"}) {
     EXPECT_THROW(parse_reply(bytes, 0, reply), std::runtime_error) << bytes;
   }
 }

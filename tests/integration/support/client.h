@@ -1,6 +1,6 @@
-// A RESP2 client for tests: commands and replies as values, raw bytes in and out, pipelines of any size (it reads while
-// it writes), and clients that misbehave (send without reading, half commands, one byte at a time). Whatever takes
-// longer than the client's timeout, or meets a closed connection, throws.
+// A client for tests, of RESP2 or RESP3 as the server sends it: commands and replies as values, raw bytes in and out,
+// pipelines of any size (it reads while it writes), and clients that misbehave (send without reading, half commands,
+// one byte at a time). Whatever takes longer than the client's timeout, or meets a closed connection, throws.
 #pragma once
 
 #include <concepts>

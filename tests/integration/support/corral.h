@@ -39,6 +39,7 @@ class Corral {
   // The exit status once it has ended, as Process::wait.
   std::optional<int> wait_for_exit(milliseconds timeout = kPatience) { return process_->wait(timeout); }
   bool running() { return process_->running(); }
+  pid_t pid() const { return process_->pid(); }
   uint64_t rss_bytes() const { return process_->rss_bytes(); }
   double cpu_seconds() const { return process_->cpu_seconds(); }
   std::string log() const { return process_->output(); }

@@ -9,7 +9,7 @@ namespace corral::test {
 namespace {
 
 [[noreturn]] void malformed(std::string_view bytes, size_t at) {
-  throw std::runtime_error("not a RESP2 reply: " + printable(bytes.substr(at)));
+  throw std::runtime_error("not a reply: " + printable(bytes.substr(at)));
 }
 
 // The line that begins at `begin`, without its CRLF; nothing if the CRLF is not there yet.
@@ -31,14 +31,12 @@ std::optional<size_t> parse_string(std::string_view bytes, size_t begin, int64_t
   const auto size = static_cast<size_t>(length);
   if (bytes.size() < begin + size + 2) return std::nullopt;
   if (bytes.substr(begin + size, 2) != "\r\n") malformed(bytes, begin);
-  out.type = Reply::Type::kString;
   out.text = bytes.substr(begin, size);
   return begin + size + 2;
 }
 
-std::optional<size_t> parse_array(std::string_view bytes, size_t begin, int64_t length, Reply& out) {
-  out.type = Reply::Type::kArray;
-  for (int64_t i = 0; i < length; ++i) {
+std::optional<size_t> parse_elements(std::string_view bytes, size_t begin, int64_t count, Reply& out) {
+  for (int64_t i = 0; i < count; ++i) {
     const auto end = parse_reply(bytes, begin, out.elements.emplace_back());
     if (!end) return std::nullopt;
     begin = *end;
@@ -46,36 +44,85 @@ std::optional<size_t> parse_array(std::string_view bytes, size_t begin, int64_t 
   return begin;
 }
 
+// What is all on its first line. False if it is none of these.
+bool parse_line(char type, std::string_view line, Reply& out) {
+  switch (type) {
+    case '+':
+      out.type = Reply::Type::kStatus, out.text = line;
+      return true;
+    case '-':
+      out.type = Reply::Type::kError, out.text = line;
+      return true;
+    case ':':
+      out.type = Reply::Type::kInteger, out.integer = integer_of(line);
+      return true;
+    case ',':
+      out.type = Reply::Type::kDouble, out.text = line;
+      return true;
+    case '(':
+      out.type = Reply::Type::kBigNumber, out.text = line;
+      return true;
+    case '#':
+      if (line != "t" && line != "f") malformed(line, 0);
+      out.type = Reply::Type::kBoolean, out.integer = line == "t";
+      return true;
+    case '_':
+      if (!line.empty()) malformed(line, 0);
+      return true;
+    default:
+      return false;
+  }
+}
+
+// The type of what a first line only begins, or nothing.
+std::optional<Reply::Type> type_of(char first) {
+  switch (first) {
+    case '$':
+      return Reply::Type::kString;
+    case '=':
+      return Reply::Type::kVerbatim;
+    case '!':
+      return Reply::Type::kError;
+    case '*':
+      return Reply::Type::kArray;
+    case '%':
+      return Reply::Type::kMap;
+    case '~':
+      return Reply::Type::kSet;
+    case '>':
+      return Reply::Type::kPush;
+    default:
+      return std::nullopt;
+  }
+}
+
 std::optional<size_t> parse_body(std::string_view bytes, size_t begin, Reply& out) {
+  const char first = bytes[begin];
+  const auto type = type_of(first);
+  if (!type && std::string_view("+-:,(#_").find(first) == std::string_view::npos) malformed(bytes, begin);
   const auto line = line_at(bytes, begin + 1);
   if (!line) return std::nullopt;
   const size_t after = begin + 1 + line->size() + 2;
-  switch (bytes[begin]) {
-    case '+':
-      out.type = Reply::Type::kStatus, out.text = *line;
-      return after;
-    case '-':
-      out.type = Reply::Type::kError, out.text = *line;
-      return after;
-    case ':':
-      out.type = Reply::Type::kInteger, out.integer = integer_of(*line);
-      return after;
-    case '$':
-    case '*':
-      break;
-    default:
-      malformed(bytes, begin);
-  }
+  if (parse_line(first, *line, out)) return after;
   const int64_t length = integer_of(*line);
-  if (length == -1) return after;  // nil
+  if (length == -1 && (first == '$' || first == '*')) return after;  // nil
   if (length < 0) malformed(bytes, begin);
-  return bytes[begin] == '$' ? parse_string(bytes, after, length, out) : parse_array(bytes, after, length, out);
+  out.type = *type;
+  if (first == '$' || first == '=' || first == '!') return parse_string(bytes, after, length, out);
+  return parse_elements(bytes, after, first == '%' ? 2 * length : length, out);
 }
 
 }  // namespace
 
 bool Reply::is_error(std::string_view code) const {
   return is_error() && std::string_view(text).substr(0, text.find(' ')) == code;
+}
+
+Reply Reply::at(std::string_view key) const {
+  for (size_t i = 0; i + 1 < elements.size(); i += 2) {
+    if (elements[i].text == key) return elements[i + 1];
+  }
+  return nil();
 }
 
 std::vector<std::string> Reply::strings() const {
@@ -112,7 +159,24 @@ std::ostream& operator<<(std::ostream& out, const Reply& reply) {
       return out << '"' << printable(reply.text) << '"';
     case Reply::Type::kNil:
       return out << "nil";
+    case Reply::Type::kDouble:
+      return out << ',' << reply.text;
+    case Reply::Type::kBoolean:
+      return out << (reply.integer ? "#t" : "#f");
+    case Reply::Type::kVerbatim:
+      return out << '=' << printable(reply.text);
+    case Reply::Type::kBigNumber:
+      return out << '(' << reply.text;
     case Reply::Type::kArray:
+      break;
+    case Reply::Type::kMap:
+      out << '%';
+      break;
+    case Reply::Type::kSet:
+      out << '~';
+      break;
+    case Reply::Type::kPush:
+      out << '>';
       break;
   }
   out << '[';
