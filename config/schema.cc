@@ -122,6 +122,12 @@ const Field kFields[] = {{"server", "listen", "Where clients connect: one addres
 , 1, 100'000'000
 }
 }
+, {"limits", "subscriber_output", "Messages that may wait for one subscriber that does not read them.",
+   Size{[](Settings & s) -> auto& {return s.limits.subscriber_output_bytes;
+}
+, 64 * kKiB, 1024 * kGiB
+}
+}
 ,
 
     {"log", "level", "What is logged: this level and all above it.",

@@ -42,7 +42,8 @@ enum class Merge : uint8_t {
   kRandomKey,   // RANDOMKEY
 };
 
-/// What a kLocal command is, so that the local handler needs no names. kRefuse: known, but not served through a proxy.
+/// What a command is among those of its handling, so that no handler needs names: for kLocal, kTransaction and
+/// kSubscription. kRefuse: known, but not served through a proxy.
 // clang-format off
 enum class LocalAction : uint8_t {
   kNone, kRefuse, kPing, kEcho, kQuit, kReset, kSelect, kHello, kAuth, kTime, kInfo, kReadOnly, kReadWrite,
@@ -51,6 +52,8 @@ enum class LocalAction : uint8_t {
   kClusterHelp, kCorralHelp, kCorralStats, kCorralTopology,
   kRole,    // as a master without replicas
   kHangUp,  // closes the connection without a reply
+  kMulti, kExec, kDiscard, kWatch, kUnwatch,
+  kSubscribe, kPSubscribe, kSSubscribe, kUnsubscribe, kPUnsubscribe, kSUnsubscribe,
 };
 
 // Bits of CommandSpec::flags, named as COMMAND INFO names them.

@@ -5,6 +5,7 @@
 #include "proxy/core/handlers.h"
 #include "proxy/core/parsed_request.h"
 #include "proxy/core/session.h"
+#include "proxy/core/transaction.h"
 #include "proxy/core/worker.h"
 #include "resp/reply_builder.h"
 
@@ -23,6 +24,12 @@ std::string shown(std::string_view arg, size_t most) {
   return std::string(arg.substr(0, std::min(most, arg.find('\0'))));
 }
 
+// A command that cannot run, or not now: inside MULTI that ends the transaction.
+void reject(Session& session, std::string_view text) {
+  if (session.modes() & Session::kQueueing) session.transaction().abort();
+  session.reply_error(text);
+}
+
 // Redis' words: server.c, commandCheckExistence.
 void reply_unknown(Session& session, const Command& command) {
   const CommandSpec* container = resp::find_command(command.arg(0));
@@ -38,7 +45,7 @@ void reply_unknown(Session& session, const Command& command) {
     }
     text = "ERR unknown command '" + shown(command.arg(0), 128) + "', with args beginning with: " + args;
   }
-  session.reply_error(text);
+  reject(session, text);
 }
 
 // Asks an upstream what a command is that the table lacks. The session waits for it.
@@ -106,13 +113,47 @@ bool admit(Session& session, const CommandSpec& spec) {
   session.worker().stats().guard_denied.add();
   std::string name(spec.name);
   for (char& c : name) c = c == '|' ? ' ' : c;
-  session.reply_error("NOPERM the command '" + name + "' is denied by this proxy's guard");
+  reject(session, "NOPERM the command '" + name + "' is denied by this proxy's guard");
   return false;
 }
 
-void refuse_unserved(Session& session, const CommandSpec& spec) {
-  session.reply_error("ERR the command '" + std::string(spec.name) + "' is not served by this version of Corral");
+// Whether all that the client sent before must have been answered first: what changes the connection itself, and what
+// goes over another upstream connection than the commands before it.
+bool wants_quiet(const Session& session, const Command& command, const CommandSpec& spec) {
+  if (session.modes() & Session::kQueueing) return session.modes() & Session::kWatching;
+  if (session.modes() & Session::kWatching) return true;
+  using resp::LocalAction;
+  switch (spec.handling) {
+    case Handling::kLocal:
+      return spec.local == LocalAction::kHello || spec.local == LocalAction::kSelect ||
+             spec.local == LocalAction::kReset;
+    case Handling::kBlocking:
+      return resp::may_block(spec, command);
+    case Handling::kTransaction:
+      return spec.local == LocalAction::kWatch;
+    default:
+      return false;
+  }
 }
+
+// The RESP2 protocol cannot tell messages from replies, so subscribers may say little. Redis: server.c, processCommand.
+bool allowed_to_subscribers(const CommandSpec& spec) {
+  using resp::LocalAction;
+  return spec.handling == Handling::kSubscription || spec.local == LocalAction::kPing ||
+         spec.local == LocalAction::kQuit || spec.local == LocalAction::kReset;
+}
+
+// Sees to what is different in a mode; true: the command has been dealt with.
+bool handled_by_mode(Session& session, const Command& command, const CommandSpec& spec) {
+  if ((session.modes() & Session::kSubscribed) && session.resp() == 2 && !allowed_to_subscribers(spec)) {
+    reject(session, "ERR Can't execute '" + std::string(spec.name) +
+                        "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context");
+    return true;
+  }
+  return (session.modes() & Session::kQueueing) && session.transaction().queue(command, spec);
+}
+
+}  // namespace
 
 void run(Session& session, const Command& command, const CommandSpec& spec) {
   switch (spec.handling) {
@@ -127,14 +168,13 @@ void run(Session& session, const Command& command, const CommandSpec& spec) {
       return handle_local(session, command, spec);
     case Handling::kBlocking:
       if (!resp::may_block(spec, command)) return handle_forward(session, command, spec);
-      return refuse_unserved(session, spec);
+      return handle_blocking(session, command, spec);
     case Handling::kTransaction:
+      return handle_transaction(session, command, spec);
     case Handling::kSubscription:
-      return refuse_unserved(session, spec);
+      return handle_subscription(session, command, spec);
   }
 }
-
-}  // namespace
 
 bool handle(Session& session, const Command& command) {
   const CommandSpec* spec = resp::find_command(command.arg(0));
@@ -154,13 +194,19 @@ bool handle(Session& session, const Command& command) {
     session.pause(Session::kHeld);
     return false;
   }
+  if (spec && !session.quiet() && wants_quiet(session, command, *spec)) [[unlikely]] {
+    session.pause(Session::kQuiet);
+    return false;
+  }
   session.worker().stats().requests.add();
   session.begin_command(spec);
   if (!spec) [[unlikely]] {
     reply_unknown(session, command);
   } else if (!spec->arity_fits(command.argc())) [[unlikely]] {
-    session.reply_error("ERR wrong number of arguments for '" + std::string(spec->name) + "' command");
+    reject(session, "ERR wrong number of arguments for '" + std::string(spec->name) + "' command");
   } else if (admit(session, *spec)) [[likely]] {
+    if (session.modes() != 0 && handled_by_mode(session, command, *spec)) [[unlikely]]
+      return true;
     run(session, command, *spec);
   }
   return true;

@@ -29,13 +29,19 @@ class FanOutTask final : public Task {
     const auto masters = worker_.map().masters;
     if (masters.empty()) return wait_for_masters();
     awaited_ = static_cast<uint32_t>(masters.size());
+    for (const auto& master : masters) ask(master.first_slot);
+  }
+
+  // The owner of `slot` has given its reply already.
+  void start_others(uint16_t slot, std::string_view reply) {
+    const NodeId owner = worker_.map().owner[slot];
+    const auto masters = worker_.map().masters;
+    awaited_ = 1;
+    for (const auto& master : masters) awaited_ += master.id != owner;
     for (const auto& master : masters) {
-      Request part = whole_;
-      part.task = this;
-      part.slot = master.first_slot;
-      part.session->add_reference();
-      worker_.send(part, bytes_);
+      if (master.id != owner) ask(master.first_slot);
     }
+    on_reply(0, reply);
   }
 
   void on_reply(uint32_t, std::string_view bytes) override {
@@ -49,6 +55,14 @@ class FanOutTask final : public Task {
   }
 
  private:
+  void ask(uint16_t slot) {
+    Request part = whole_;
+    part.task = this;
+    part.slot = slot;
+    part.session->add_reference();
+    worker_.send(part, bytes_);
+  }
+
   void wait_for_masters() {
     if (worker_.stopping() || worker_.now_ms() - whole_.since_ms > worker_.settings().upstream.request_timeout_ms) {
       worker_.answer(whole_, "-CLUSTERDOWN no master of the cluster is known\r\n");
@@ -112,6 +126,12 @@ void handle_fan_out(Session& session, const Command& command, const CommandSpec&
     default:
       (new FanOutTask(session.request_for_reply(0, request_flags(spec)), spec.merge, command.bytes()))->start();
   }
+}
+
+void fan_out_to_others(Session& session, const Command& command, const CommandSpec& spec, uint16_t slot,
+                       std::string_view reply) {
+  const Request whole = session.request_for_reply(slot, request_flags(spec));
+  (new FanOutTask(whole, spec.merge, command.bytes()))->start_others(slot, reply);
 }
 
 }  // namespace corral::core

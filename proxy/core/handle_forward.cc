@@ -11,8 +11,6 @@ using resp::CommandSpec;
 
 namespace {
 
-constexpr std::string_view kCrossSlot = "CROSSSLOT Keys in request don't hash to the same slot";
-
 // The number of a slot as an argument gives it; any slot's owner may refuse another argument.
 uint16_t slot_argument(const Session& session, std::string_view text) {
   uint32_t slot = 0;
@@ -23,7 +21,8 @@ uint16_t slot_argument(const Session& session, std::string_view text) {
   return text.empty() || slot >= resp::kSlots ? any_slot(session) : static_cast<uint16_t>(slot);
 }
 
-// The slot of all of the command's keys; false if they have more than one.
+}  // namespace
+
 bool find_slot(Session& session, const Command& command, const CommandSpec& spec, uint16_t& slot) {
   if (spec.slot_arg != 0) {
     slot = slot_argument(session, command.arg(spec.slot_arg));
@@ -41,8 +40,6 @@ bool find_slot(Session& session, const Command& command, const CommandSpec& spec
   }
   return true;
 }
-
-}  // namespace
 
 uint16_t any_slot(const Session& session) {
   const auto& masters = session.worker().map().masters;

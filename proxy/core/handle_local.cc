@@ -107,8 +107,7 @@ LocalFunction function_of(LocalAction action) {
       return local_corral_topology;
     case LocalAction::kHangUp:
       return local_hang_up;
-    case LocalAction::kNone:
-    case LocalAction::kRefuse:
+    default:
       return nullptr;
   }
   return nullptr;

@@ -17,9 +17,16 @@ class Worker;
 
 /// False if the session was paused before the command was handled: it is to be given again when the pause is over.
 bool handle(Session& session, const resp::Command& command);
+/// A command that has been looked at and admitted, by its kind.
+void run(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
 
 // handle_forward.cc
 void handle_forward(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
+inline constexpr std::string_view kCrossSlot =
+    "CROSSSLOT Keys in request don't hash to the same slot; give them a common hash tag, as in {user1}:a and {user1}:b "
+    "(BullMQ: prefix: '{bull}')";
+/// The slot of all of the command's keys, any_slot() if there are none; false if they have more than one.
+bool find_slot(Session& session, const resp::Command& command, const resp::CommandSpec& spec, uint16_t& slot);
 /// A slot that stands for "any master"; always the same for a session while the masters stay.
 uint16_t any_slot(const Session& session);
 uint8_t request_flags(const resp::CommandSpec& spec);
@@ -36,6 +43,18 @@ std::vector<Part> split_by_key(Worker& worker, const Request& whole, std::string
 
 // handle_fan_out.cc
 void handle_fan_out(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
+/// Asks all masters but the owner of `slot`, whose reply is there already (as part of a transaction).
+void fan_out_to_others(Session& session, const resp::Command& command, const resp::CommandSpec& spec, uint16_t slot,
+                       std::string_view reply);
+
+// handle_transaction.cc
+void handle_transaction(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
+
+// handle_subscription.cc
+void handle_subscription(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
+
+// handle_blocking.cc
+void handle_blocking(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
 
 // scan.cc: walks over the whole keyspace.
 void handle_scan(Session& session, const resp::Command& command);

@@ -200,7 +200,7 @@ void HoldTable::send_front(Holds::iterator it) {
   if (hold.queue.front().by_key) send_by_key(hold);
   const bool asking = hold.queue.front().asking;
   const NodeId target = target_of(hold.queue.front());
-  Link* link = worker_.usable_link(target, hold.session->resp());
+  Link* link = worker_.usable_link(target, hold.session->link_kind());
   if (!link) {
     Held& front = hold.queue.front();
     front.target = kNoNode;

@@ -12,6 +12,7 @@ namespace corral::core {
 namespace {
 
 constexpr std::string_view kAskingFrame = "*1\r\n$6\r\nASKING\r\n";
+constexpr std::string_view kGivenUp = "-INDOUBT the connection to the node was given up\r\n";
 constexpr size_t kMaxReplyBytes = 0xFFFF0000;  // what 32-bit sizes hold
 constexpr size_t kKeptTailBytes = 64 * 1024;
 constexpr size_t kTailStepBytes = 64;
@@ -29,8 +30,8 @@ std::string_view field(std::string_view line, std::string_view name) {
 
 }  // namespace
 
-Link::Link(Worker& worker, const LinkKey& key, config::Address address)
-    : worker_(worker), key_(key), address_(std::move(address)), log_(worker.pool(), kLogBlock) {}
+Link::Link(Worker& worker, NodeId node, LinkKind kind, config::Address address)
+    : worker_(worker), node_(node), kind_(kind), address_(std::move(address)), log_(worker.pool(), kLogBlock) {}
 
 Link::~Link() {
   if (socket_) worker_.transport().close(socket_);
@@ -84,6 +85,8 @@ void Link::on_connected() {
   if (!upstream.password.empty()) {
     add({"AUTH", upstream.username.empty() ? "default" : upstream.username, upstream.password});
   }
+  if (kind_.resp() == 3) add({"HELLO", "3"});
+  if (kind_.database() != 0) add({"SELECT", std::to_string(kind_.database())});
   if (!kill_.empty()) {
     const size_t space = kill_.find(' ');
     const std::string_view kill = kill_;
@@ -98,10 +101,8 @@ void Link::on_connected() {
 void Link::on_handshake_reply(std::string_view bytes) {
   const resp::ReplyView reply(bytes);
   const std::string_view text = reply.text();
-  if (reply.is_error() &&
-      (text.starts_with("NOAUTH") || text.starts_with("WRONGPASS") || text.starts_with("ERR AUTH"))) {
-    return fail(text);
-  }
+  const int convenient = kill_.empty() ? 2 : 3;  // the last ones may be refused (an old server, a user's ACL)
+  if (reply.is_error() && handshake_left_ > convenient) return fail(text);
   if (--handshake_left_ > 0) return;
   const std::string_view id = field(text, "id=");
   kill_ = id.empty() ? std::string() : std::string(id) + ' ' + std::string(field(text, " addr="));
@@ -194,11 +195,16 @@ size_t Link::consume(const char* data, size_t size) {
 }
 
 void Link::on_reply(std::string_view reply) {
-  if (pendings_.empty()) {
-    if (reply[0] != '>') fail("a reply to nothing");
-    return;
-  }
+  if (reply[0] == '>') [[unlikely]]
+    return;  // nothing that is pushed has been asked for
+  if (pendings_.empty()) [[unlikely]]
+    return fail("a reply to nothing");
   const Pending done = pendings_.front();
+  if (done.request.flags & kPiece) [[unlikely]] {
+    auto* piece = static_cast<Piece*>(done.request.task);
+    if (!piece->take(reply)) return;
+    reply = piece->verdict();
+  }
   pendings_.pop();
   worker_.on_upstream_reply(*this, done, reply);
   worker_.remove_inflight_bytes(done.size);
@@ -227,7 +233,8 @@ void Link::check_timeouts(uint32_t now_ms) {
       return;
     case State::kReady:
       // Stuck is who answers nothing, not who has much to answer.
-      if (!pendings_.empty() && now_ms - pendings_.front().sent_ms > limits.request_timeout_ms &&
+      if (!pendings_.empty() && !(pendings_.front().request.flags & kMayWait) &&
+          now_ms - pendings_.front().sent_ms > limits.request_timeout_ms &&
           now_ms - received_ms_ > limits.request_timeout_ms) {
         fail("no answer within the request timeout");
       }
@@ -259,7 +266,21 @@ void Link::fail(std::string_view reason) {
   if (delay == 0) state_ = State::kIdle;
 }
 
-// What was not sent, and what only reads, is held and sent again; the rest may have run.
+void Link::abandon() {
+  if (socket_) worker_.transport().close(std::exchange(socket_, nullptr));
+  state_ = State::kBackoff;
+  backoff_until_ms_ = worker_.now_ms() + 1'000'000;
+  unsent_ = 0;
+  while (!pendings_.empty()) {
+    const Pending pending = pendings_.front();
+    pendings_.pop();
+    worker_.remove_inflight_bytes(pending.size);
+    if (!(pending.request.flags & kDiscard)) worker_.answer(pending.request, kGivenUp);
+  }
+  log_.clear();
+}
+
+// What was not wholly sent cannot have run; that, and what only reads, is held and sent again. The rest may have run.
 void Link::lose_pendings(std::string_view reason) {
   const size_t sent = log_.size() - log_.unsent();
   size_t offset = 0;
@@ -267,8 +288,8 @@ void Link::lose_pendings(std::string_view reason) {
     const Pending pending = pendings_.front();
     pendings_.pop();
     worker_.remove_inflight_bytes(pending.size);
-    lose(pending, offset < sent, reason);
     offset += pending.size;
+    lose(pending, offset <= sent, reason);
   }
   unsent_ = 0;
   log_.clear();

@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "proxy/core/byte_queue.h"
+#include "proxy/core/link_kind.h"
 #include "proxy/core/request.h"
 #include "proxy/core/ring.h"
 #include "proxy/core/transport.h"
@@ -21,14 +22,6 @@
 namespace corral::core {
 
 class Worker;
-
-/// One connection for each of these. `control` links carry the topology, so that no client's request delays it.
-struct LinkKey {
-  NodeId node;
-  uint8_t resp = 2;
-  uint8_t database = 0;
-  bool control = false;
-};
 
 class Link final : public Endpoint {
  public:
@@ -39,16 +32,20 @@ class Link final : public Endpoint {
     uint32_t sent_ms;
   };
 
-  Link(Worker& worker, const LinkKey& key, config::Address address);
+  Link(Worker& worker, NodeId node, LinkKind kind, config::Address address);
   ~Link();
 
-  NodeId node() const { return key_.node; }
+  NodeId node() const { return node_; }
+  LinkKind kind() const { return kind_; }
   const config::Address& address() const { return address_; }
   bool ready() const { return state_ == State::kReady; }
+  bool connected() const { return socket_ != nullptr; }
   /// False in backoff: a request would only wait.
   bool accepts() { return state_ != State::kBackoff || leave_backoff(); }
   int failures() const { return failures_; }  // in a row
   uint32_t in_flight() const { return pendings_.size(); }
+  /// The node's number for this connection, as CLIENT UNBLOCK and CLIENT KILL want it; empty before it is ready.
+  std::string_view id_at_node() const { return std::string_view(kill_).substr(0, kill_.find(' ')); }
 
   /// Takes a request; the link must accept. Nothing is written before flush(). `bytes` is one frame, copied.
   void send(const Request& request, std::string_view bytes);
@@ -66,6 +63,8 @@ class Link final : public Endpoint {
   void check_timeouts(uint32_t now_ms);
   /// Answers or holds all that is under way and closes; for failures that the core itself finds.
   void fail(std::string_view reason);
+  /// Closes; what is under way is answered -INDOUBT. The link is of no more use.
+  void abandon();
 
   void on_connected() override;
   void on_bytes(const char* data, size_t size) override;
@@ -73,7 +72,8 @@ class Link final : public Endpoint {
   void on_end() override { fail("connection closed by the node"); }
   void on_failed(std::string_view reason) override;
 
-  bool dirty = false;  // in the worker's list of links to flush
+  bool dirty = false;   // in the worker's list of links to flush
+  uint64_t number = 0;  // in a LinkPool, for its user
 
  private:
   enum class State : uint8_t { kIdle, kConnecting, kHandshake, kReady, kBackoff };
@@ -89,7 +89,8 @@ class Link final : public Endpoint {
   void lose(const Pending& pending, bool was_sent, std::string_view reason);
 
   Worker& worker_;
-  const LinkKey key_;
+  const NodeId node_;
+  const LinkKind kind_;
   const config::Address address_;
   Socket* socket_ = nullptr;
   State state_ = State::kIdle;

@@ -85,8 +85,7 @@ void local_hello(Session& session, const Command& command) {
   if (command.argc() > 1 && !parse_int(command.arg(1), version)) {
     return session.reply_error("ERR Protocol version is not an integer or out of range");
   }
-  // RESP3 is not spoken yet; clients that ask for it fall back to RESP2 on this error.
-  if (version != 2) return session.reply_error("NOPROTO unsupported protocol version");
+  if (version != 2 && version != 3) return session.reply_error("NOPROTO unsupported protocol version");
   std::string_view name;
   bool named = false;
   for (size_t i = 2; i < command.argc(); ++i) {
@@ -102,6 +101,7 @@ void local_hello(Session& session, const Command& command) {
     }
   }
   if (named && !set_client_name(session, name)) return;
+  session.set_link_kind(LinkKind(static_cast<int>(version), session.database()));
   reply_hello(session);
 }
 

@@ -23,11 +23,24 @@ class Task {
   virtual ~Task() = default;
 };
 
+/// A task whose one request is several commands, sent in one piece and answered by several replies (a transaction).
+class Piece : public Task {
+ public:
+  /// The next reply; true: it was the last, and verdict() stands for all of them. A piece that is sent again begins
+  /// anew by itself.
+  virtual bool take(std::string_view reply) = 0;
+  /// A refusal if the piece was refused and not executed; else what on_reply() gets.
+  virtual std::string_view verdict() = 0;
+};
+
 enum RequestFlag : uint8_t {
   kReadOnly = 1,   // may be sent again after its connection was lost
   kScript = 2,     // of its errors only a MOVED or ASK of its own slot is a refusal
   kNodeBound = 4,  // for this node and no other: never held or sent elsewhere
   kDiscard = 8,    // nobody sees the reply (ASKING)
+  kMayWait = 16,   // the node may take its time (BLPOP): no timeout
+  kPiece = 32,     // the task is a Piece
+  kReloaded = 64,  // its script has been given to the node once more (NOSCRIPT)
 };
 
 struct Request {

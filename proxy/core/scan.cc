@@ -110,7 +110,7 @@ class RandomKeyTask final : public Task {
     choosing_ = false;
     int64_t total = 0;
     for (const auto& [slot, size] : sizes_) total += size;
-    if (total == 0) return finish("$-1\r\n");
+    if (total == 0) return finish(whole_.session->resp() == 3 ? "_\r\n" : "$-1\r\n");
     int64_t place = static_cast<int64_t>(worker_.transport().random() % static_cast<uint64_t>(total));
     awaited_ = 1;
     for (const auto& [slot, size] : sizes_) {

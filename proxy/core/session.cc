@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "proxy/core/handlers.h"
+#include "proxy/core/subscriptions.h"
+#include "proxy/core/transaction.h"
 #include "proxy/core/worker.h"
 #include "resp/reply_builder.h"
 
@@ -166,6 +168,18 @@ void Session::complete(ReplyQueue::Ticket ticket, std::string_view reply) {
   largest_reply_ = judged_ ? std::max(largest_reply_, size) : size;
   judged_ = true;
   replies_.complete(ticket, reply, output_);
+  if ((paused_ & kQuiet) && replies_.empty()) [[unlikely]]
+    resume(kQuiet);
+  if (!dirty) worker_.flush_later(this);
+}
+
+void Session::push(std::string_view frames) {
+  if (!socket_) return;
+  if (output_.size() > worker_.settings().limits.subscriber_output_bytes) [[unlikely]] {
+    worker_.stats().clients_overrun.add();
+    return close();
+  }
+  output_.append(frames);
   if (!dirty) worker_.flush_later(this);
 }
 
@@ -176,7 +190,9 @@ void Session::reply_error(std::string_view text) {
 }
 
 void Session::forward(std::string_view bytes, uint16_t slot, uint8_t flags) {
-  Request request = request_for_reply(slot, flags);
+  const Request request = request_for_reply(slot, flags);
+  if ((modes_ & kWatching) && transaction_->forward_watched(request, bytes)) [[unlikely]]
+    return;
   worker_.send(request, bytes);
 }
 
@@ -184,7 +200,8 @@ Request Session::request_for_reply(uint16_t slot, uint8_t flags) {
   add_reference();
   Request request;
   request.session = this;
-  request.ticket = expect_reply();
+  request.task = sink_.task;
+  request.ticket = sink_.task ? sink_.part : expect_reply();
   request.slot = slot;
   request.flags = flags;
   request.since_ms = worker_.now_ms();
@@ -219,7 +236,15 @@ void Session::close() {
 void Session::on_failed(std::string_view) {
   socket_ = nullptr;
   output_.clear();  // the input may be in use right now
+  if (blocked_command_) std::exchange(blocked_command_, nullptr)->on_session_closed();
+  leave_modes();
   worker_.bury(this);
+}
+
+// While it is not read from, a blocked client can only be noticed to go away by this.
+void Session::on_hang_up() {
+  hung_up_ = true;
+  if (paused_ & kBlocked) close();
 }
 
 void Session::on_end() {
@@ -278,8 +303,25 @@ Session::Details& Session::details() {
 }
 
 void Session::reset() {
+  leave_modes();
   details_.reset();
+  link_kind_ = LinkKind();
   replies_off_ = skip_this_ = skip_next_ = no_evict_ = false;
+}
+
+void Session::leave_modes() {
+  if (transaction_) transaction_->discard();
+  if (subscriptions_) subscriptions_->leave_all();
+  modes_ = 0;
+}
+
+Transaction& Session::transaction() {
+  if (!transaction_) transaction_ = std::make_unique<Transaction>(*this);
+  return *transaction_;
+}
+
+void Session::set_subscriptions(std::unique_ptr<Subscriptions> subscriptions) {
+  subscriptions_ = std::move(subscriptions);
 }
 
 void Session::begin_command(const resp::CommandSpec* spec) {
@@ -299,7 +341,8 @@ std::string Session::describe() const {
       "id=" + std::to_string(id_) + " addr=" + addresses_.peer + " laddr=" + addresses_.local +
       " fd=" + std::to_string(addresses_.fd) + " name=" + shown.name +
       " age=" + std::to_string((now - created_ms_) / 1000) + " idle=" + std::to_string((now - active_ms_) / 1000) +
-      " flags=" + flags + " db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=" + std::to_string(waiting) +
+      " flags=" + flags + " db=" + std::to_string(database()) +
+      " sub=0 psub=0 ssub=0 multi=-1 qbuf=" + std::to_string(waiting) +
       " qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=" + std::to_string(replies_.size()) +
       " omem=" + std::to_string(output_.size()) +
       " tot-mem=" + std::to_string(sizeof(Session) + waiting + output_.size()) + " events=" + (blocked_ ? "rw" : "r") +

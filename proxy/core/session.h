@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "proxy/core/byte_queue.h"
+#include "proxy/core/link_kind.h"
 #include "proxy/core/reply_queue.h"
 #include "proxy/core/request.h"
 #include "proxy/core/transport.h"
@@ -22,7 +23,21 @@
 
 namespace corral::core {
 
+class Subscriptions;
+class Transaction;
 class Worker;
+
+/// A command of a session that waits at a node for what others do.
+class BlockedCommand {
+ public:
+  /// The client is gone: nothing is answered any more.
+  virtual void on_session_closed() = 0;
+  /// CLIENT UNBLOCK: ends as if its time were over, or with an error.
+  virtual void unblock(bool with_error) = 0;
+
+ protected:
+  ~BlockedCommand() = default;
+};
 
 /// Where a client comes from and what it connected to, as text ("127.0.0.1:50312").
 struct ClientAddresses {
@@ -42,8 +57,16 @@ class Session final : public Endpoint {
   Session(Worker& worker, uint64_t id, Socket* socket, ClientAddresses addresses);
 
   uint64_t id() const { return id_; }
-  int resp() const { return 2; }
+  int resp() const { return link_kind_.resp(); }
+  uint8_t database() const { return link_kind_.database(); }
+  /// Of the links that serve it. Changes only while nothing is under way (quiet()).
+  LinkKind link_kind() const { return link_kind_; }
+  void set_link_kind(LinkKind kind) { link_kind_ = kind; }
+  /// All replies due have been given (but perhaps not sent).
+  bool quiet() const { return replies_.empty(); }
   bool open() const { return socket_ != nullptr; }
+  /// The client sends nothing more, and will perhaps not read a reply either.
+  bool hung_up() const { return ended_ || hung_up_; }
   bool idle() const { return replies_.empty() && output_.empty() && !input_; }
   Worker& worker() const { return worker_; }
 
@@ -51,7 +74,20 @@ class Session final : public Endpoint {
   ReplyQueue::Ticket expect_reply();
   void complete(ReplyQueue::Ticket ticket, std::string_view reply);
   /// An answer that is there at once, in its place in the order.
-  void reply(std::string_view reply) { complete(expect_reply(), reply); }
+  void reply(std::string_view reply) {
+    if (sink_.task) [[unlikely]]
+      return sink_.task->on_reply(sink_.part, reply);
+    complete(expect_reply(), reply);
+  }
+  /// While a sink is set, what a handler replies, at once or later, goes to part `part` of this task and not to the
+  /// client: for commands that stand for a part of another one (EXEC).
+  struct Sink {
+    Task* task = nullptr;
+    uint32_t part = 0;
+  };
+  void set_sink(Sink sink) { sink_ = sink; }
+  /// Out of the order of replies: a message of pub/sub, whole frames.
+  void push(std::string_view frames);
   /// `text` begins with its code and has no CRLF.
   void reply_error(std::string_view text);
   /// Forwards one request by slot; the reply comes back by itself.
@@ -69,7 +105,15 @@ class Session final : public Endpoint {
   void remove_hold();
 
   // Reading stops until every reason is gone.
-  enum Pause : uint8_t { kFull = 1, kLookup = 2, kHeld = 4, kWalk = 8 };
+  enum Pause : uint8_t {
+    kFull = 1,
+    kLookup = 2,
+    kHeld = 4,
+    kWalk = 8,      // a command is under way behind which nothing may be sent (SCAN, EXEC under WATCH, SUBSCRIBE)
+    kQuiet = 16,    // until quiet()
+    kBlocked = 32,  // a command waits at a node for what others do (BLPOP); ends also when the client hangs up
+    kByClient = 64  // CLIENT PAUSE
+  };
   void pause(Pause reason);
   void resume(Pause reason);
   /// The worker, for which a pause waits, has room again.
@@ -89,6 +133,7 @@ class Session final : public Endpoint {
   void on_writable() override;
   void on_end() override;
   void on_failed(std::string_view reason) override;
+  void on_hang_up() override;
 
   /// A command begins to be handled; null: it is not known yet.
   void begin_command(const resp::CommandSpec* spec);
@@ -113,6 +158,22 @@ class Session final : public Endpoint {
   void set_no_evict(bool on) { no_evict_ = on; }
   void reset();  // RESET: as if newly connected
 
+  // What makes a command's way other than the ordinary one.
+  enum Mode : uint8_t {
+    kQueueing = 1,    // after MULTI
+    kWatching = 2,    // after WATCH
+    kSubscribed = 4,  // to a channel or pattern
+  };
+  uint8_t modes() const { return modes_; }
+  void set_mode(Mode mode, bool on) { modes_ = static_cast<uint8_t>(on ? modes_ | mode : modes_ & ~mode); }
+  /// MULTI and WATCH (transaction.h); made when first asked for.
+  Transaction& transaction();
+  /// Of pub/sub; null as long as nobody has set it.
+  Subscriptions* subscriptions() const { return subscriptions_.get(); }
+  void set_subscriptions(std::unique_ptr<Subscriptions> subscriptions);
+  BlockedCommand* blocked() const { return blocked_command_; }
+  void set_blocked(BlockedCommand* command) { blocked_command_ = command; }
+
   bool dirty = false;      // in the worker's list of sessions to flush
   bool resumable = false;  // in the worker's list of sessions whose input goes on
 
@@ -121,6 +182,7 @@ class Session final : public Endpoint {
   size_t complete_input(const char* data, size_t size);
   void consume_input();
   void drop_input();
+  void leave_modes();
   void keep(const char* data, size_t size, resp::RequestScanner& scanner);
   void protocol_error(std::string_view error);
   bool too_full(uint32_t share) const;
@@ -132,10 +194,15 @@ class Session final : public Endpoint {
   const uint64_t id_;
   ByteQueue output_;
   ReplyQueue replies_;
+  Sink sink_;
   std::unique_ptr<PartialInput> input_;
   std::unique_ptr<Details> details_;
+  std::unique_ptr<Transaction> transaction_;
+  std::unique_ptr<Subscriptions> subscriptions_;
+  BlockedCommand* blocked_command_ = nullptr;  // not owned
   std::string lookup_error_;
   ClientAddresses addresses_;
+  LinkKind link_kind_;
   uint32_t references_ = 0;
   uint32_t holds_ = 0;
   uint32_t next_order_ = 0;
@@ -145,6 +212,7 @@ class Session final : public Endpoint {
   uint32_t largest_reply_;  // so far; a guess before the first
   const resp::CommandSpec* last_command_ = nullptr;
   uint8_t paused_ = 0;        // of Pause
+  uint8_t modes_ = 0;         // of Mode
   bool replies_off_ = false;  // CLIENT REPLY OFF
   bool skip_next_ = false;    // CLIENT REPLY SKIP
   bool skip_this_ = false;
@@ -154,6 +222,7 @@ class Session final : public Endpoint {
   bool stalled_ = false;  // in the worker's list of sessions that wait for its backlog
   bool closing_ = false;  // close_after_replies()
   bool ended_ = false;    // the client has finished sending
+  bool hung_up_ = false;  // likewise, as seen while it was not read from
 };
 
 }  // namespace corral::core

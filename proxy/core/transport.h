@@ -28,6 +28,9 @@ class Endpoint {
   virtual void on_bytes(const char* data, size_t size) = 0;
   /// Sent after write() took less than it was given.
   virtual void on_writable() = 0;
+  /// The peer has finished sending while the socket is not read from; what it sent before may not have been read. Told
+  /// once, at most.
+  virtual void on_hang_up() {}
   /// The peer has finished sending. The socket is still open for writing.
   virtual void on_end() = 0;
   /// The connection failed or could not be made; the socket is gone.

@@ -29,7 +29,8 @@ Worker::Worker(Process& process, Transport& transport, uint32_t index, uint64_t 
       now64_ms_(start_ms),
       ticked_ms_(now_ms_),
       map_(process.slot_map()),
-      holds_(*this) {
+      holds_(*this),
+      own_links_(*this) {
   if (index == 0) keeper_ = std::make_unique<TopologyKeeper>(*this);
 }
 
@@ -55,6 +56,7 @@ uint32_t Worker::end_turn() {
     }
   }
   flush_all();
+  own_links_.bury();
   buried_.clear();
   uint32_t wait_ms = kTickMs;
   if (timer_ms >= 0) wait_ms = std::min(wait_ms, static_cast<uint32_t>(timer_ms));
@@ -98,6 +100,7 @@ void Worker::tick() {
   for (auto& link : control_links_) {
     if (link) link->check_timeouts(now_ms_);
   }
+  own_links_.tick(now_ms_);
   if (!draining_ && settings_.server.idle_timeout_ms == 0) return;
   std::vector<Session*> all;
   for (const auto& [id, session] : sessions_) all.push_back(session.get());
@@ -191,6 +194,7 @@ void Worker::stop() {
   for (auto& link : control_links_) {
     if (link) link->fail("shutting down");
   }
+  own_links_.stop();
   holds_.abandon();
   // What waits for its time finds that there is none left.
   while (!timers_.empty()) {
@@ -202,18 +206,20 @@ void Worker::stop() {
 
 // --- nodes ---
 
-Link& Worker::link(const LinkKey& key) {
-  auto& links = key.control ? control_links_ : links_;
-  if (links.size() <= key.node) links.resize(key.node + 1);
-  if (!links[key.node]) links[key.node] = std::make_unique<Link>(*this, key, process_.node_address(key.node));
-  return *links[key.node];
+Link* Worker::make_link(NodeId node, LinkKind kind) {
+  if (node == kNoNode || stopping_) return nullptr;
+  if (links_.size() <= kind.index()) links_.resize(kind.index() + 1u);
+  LinksByNode& links = links_[kind.index()];
+  if (links.size() <= node) links.resize(node + 1u);
+  links[node] = std::make_unique<Link>(*this, node, kind, process_.node_address(node));
+  return links[node].get();
 }
 
-Link* Worker::usable_link(NodeId node, int) {
-  if (node < links_.size() && links_[node]) [[likely]]
-    return links_[node]->accepts() && !stopping_ ? links_[node].get() : nullptr;
-  if (node == kNoNode || stopping_) return nullptr;
-  return &link({node});
+Link& Worker::control_link(NodeId node) {
+  if (control_links_.size() <= node) control_links_.resize(node + 1u);
+  auto& link = control_links_[node];
+  if (!link) link = std::make_unique<Link>(*this, node, LinkKind(), process_.node_address(node));
+  return *link;
 }
 
 std::string_view Worker::why_unusable(uint16_t slot) const {
@@ -221,8 +227,10 @@ std::string_view Worker::why_unusable(uint16_t slot) const {
 }
 
 void Worker::for_each_link(const std::function<void(Link&)>& visit) {
-  for (size_t i = 0; i < links_.size(); ++i) {
-    if (links_[i]) visit(*links_[i]);
+  for (size_t kind = 0; kind < links_.size(); ++kind) {
+    for (size_t node = 0; node < links_[kind].size(); ++node) {
+      if (links_[kind][node]) visit(*links_[kind][node]);
+    }
   }
 }
 
@@ -234,8 +242,9 @@ void Worker::send_unusable(const Request& request, std::string_view bytes) {
 void Worker::send_to_node(Request request, NodeId node, std::string_view bytes, bool control) {
   request.flags |= kNodeBound;
   if (stopping_) return answer(request, kStopping);
-  Link& to = link({node, 2, 0, control});
-  if (to.accepts()) return to.send(request, bytes);
+  const LinkKind kind = request.session ? request.session->link_kind() : LinkKind();
+  Link* to = control ? &control_link(node) : usable_link(node, kind);
+  if (to && to->accepts()) return to->send(request, bytes);
   answer(request, "-CLUSTERDOWN the connection to a node failed\r\n");
 }
 

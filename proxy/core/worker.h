@@ -12,6 +12,7 @@
 
 #include "proxy/core/hold.h"
 #include "proxy/core/link.h"
+#include "proxy/core/link_pool.h"
 #include "proxy/core/process.h"
 #include "proxy/core/session.h"
 #include "proxy/core/transport.h"
@@ -64,20 +65,31 @@ class Worker {
     request.order = request.session->next_order();
     if (request.session->holds() > 0 && holds_.queue_behind(request, bytes)) [[unlikely]]
       return;
-    Link* link = usable_link(map_->owner[request.slot], 2);
+    Link* link = usable_link(map_->owner[request.slot], request.session->link_kind());
     if (!link) [[unlikely]]
       return send_unusable(request, bytes);
     link->send(request, bytes);
   }
   /// Sends a request to one node; it is neither held nor sent elsewhere (kNodeBound), an error of ours is its reply
-  /// then.
+  /// then. It goes over a link of the session's kind, without one of RESP2.
   void send_to_node(Request request, NodeId node, std::string_view bytes, bool control = false);
   /// Gives the reply to who waits for it and drops the request's reference.
   void answer(const Request& request, std::string_view reply);
 
-  /// The link to a node, made if need be; null if there is no such node or it is not to be tried right now.
-  Link* usable_link(NodeId node, int resp);
+  /// The link to a node that clients of a kind share, made if need be; null if there is no such node or it is not to be
+  /// tried right now.
+  Link* usable_link(NodeId node, LinkKind kind) {
+    if (kind.index() < links_.size() && node < links_[kind.index()].size()) [[likely]] {
+      Link* link = links_[kind.index()][node].get();
+      if (link && !stopping_) [[likely]]
+        return link->accepts() ? link : nullptr;
+    }
+    return make_link(node, kind);
+  }
+  /// Visits the shared ones.
   void for_each_link(const std::function<void(Link&)>& visit);
+  /// Links for one user at a time: what blocks, watches or streams.
+  LinkPool& own_links() { return own_links_; }
   NodeId redirect_target(Link& link, const resp::Refusal& refusal);
   HoldTable& holds() { return holds_; }
 
@@ -103,6 +115,7 @@ class Worker {
     link->dirty = true;
     dirty_links_.push_back(link);
   }
+  void forget(Link* link) { std::erase(dirty_links_, link); }
   void flush_later(Session* session) {
     session->dirty = true;
     dirty_sessions_.push_back(session);
@@ -140,7 +153,8 @@ class Worker {
   bool send_to_slot(const Link::Pending& pending, uint16_t slot);
   void send_unusable(const Request& request, std::string_view bytes);
   std::string_view why_unusable(uint16_t slot) const;
-  Link& link(const LinkKey& key);
+  Link* make_link(NodeId node, LinkKind kind);
+  Link& control_link(NodeId node);
   void tick();
   int64_t run_timers();
   void flush_all();
@@ -170,8 +184,10 @@ class Worker {
   uint32_t window_sessions_ = 0;  // that got bytes in this window
   uint32_t active_clients_ = 0;   // in the last one
   HoldTable holds_;
-  std::vector<std::unique_ptr<Link>> links_;                // by NodeId; null where there is none
-  std::vector<std::unique_ptr<Link>> control_links_;        // likewise
+  using LinksByNode = std::vector<std::unique_ptr<Link>>;  // by NodeId; null where there is none
+  std::vector<LinksByNode> links_;                         // by LinkKind::index()
+  LinksByNode control_links_;                              // for the topology, so that no client's request delays it
+  LinkPool own_links_;
   std::map<uint64_t, std::unique_ptr<Session>> sessions_;   // by id: those with a connection
   std::vector<std::unique_ptr<Session>> buried_;            // closed; gone at the end of the turn
   std::map<uint64_t, std::unique_ptr<Session>> lingering_;  // closed, but requests still refer to them

@@ -47,6 +47,7 @@ struct UvSocket : core::Socket {
   bool connecting = false;
   bool reading = true;
   bool write_blocked = false;
+  bool hung_up = false;  // on_hang_up() has been called
   bool closed = false;     // by the core; no event is reported any more
   bool failing = false;    // a failure waits to be reported
   bool resolving = false;  // a look-up of the host's name refers to it
@@ -201,6 +202,7 @@ void UvTransport::update_events(UvSocket* socket) {
   int wanted = 0;
   if (socket->connecting || socket->write_blocked) wanted |= UV_WRITABLE;
   if (socket->reading && !socket->connecting) wanted |= UV_READABLE;
+  if (!socket->reading && !socket->hung_up) wanted |= UV_DISCONNECT;
   if (!socket->polled || wanted == socket->events || socket->closed) return;
   socket->events = wanted;
   if (wanted == 0) {
@@ -219,6 +221,11 @@ void UvTransport::on_event(UvSocket* socket, int status, int events) {
   if (socket->connecting) return finish_connect(socket);
   if (status < 0) return fail_later(socket, uv_strerror(status));
   if (events & UV_READABLE) read(socket);
+  if (!socket->closed && (events & UV_DISCONNECT) && !socket->hung_up && !socket->reading) {
+    socket->hung_up = true;
+    update_events(socket);
+    socket->endpoint->on_hang_up();
+  }
   if (!socket->closed && (events & UV_WRITABLE) && socket->write_blocked) {
     socket->write_blocked = false;
     socket->endpoint->on_writable();

@@ -19,7 +19,7 @@ Settings all_changed() {
   s.server = {{{"::1", 1}, {"/run/a \"b\".sock", 0}}, "[::2]:3", 7, 11, 1500, 60'000};
   s.upstream = {{{"a", 1}, {"1.2.3.4", 2}}, 1, 3'600'000, 100, "us\\er", "p\"a\tss\x01 \xc3\xa9"};
   s.guard.deny = {"KEYS", "CONFIG SET"};
-  s.limits = {65537, 3, 1ull << 40, 99};
+  s.limits = {65537, 3, 1ull << 40, 99, 131072};
   s.log_level = "off";
   return s;
 }

@@ -101,7 +101,8 @@ TEST(CommandTable, HandlingIsConsistent) {
   for (const std::string& name : all_names()) {
     const CommandSpec& spec = named(name);
     EXPECT_EQ(spec.merge != Merge::kNone, with_merge.count(spec.handling) == 1) << name;
-    EXPECT_EQ(spec.local != LocalAction::kNone, spec.handling == Handling::kLocal) << name;
+    std::set<Handling> with_action = {Handling::kLocal, Handling::kTransaction, Handling::kSubscription};
+    EXPECT_EQ(spec.local != LocalAction::kNone, with_action.count(spec.handling) == 1) << name;
     bool needs_keys = spec.handling == Handling::kSplit || spec.handling == Handling::kScript;
     EXPECT_FALSE(needs_keys && spec.keys.empty()) << name;
     bool has_none = spec.handling == Handling::kFanOut || spec.slot_arg != 0;

@@ -1,0 +1,199 @@
+#include "proxy/core/exec_task.h"
+
+#include <algorithm>
+
+#include "proxy/core/handlers.h"
+#include "proxy/core/parsed_request.h"
+#include "proxy/core/session.h"
+#include "proxy/core/worker.h"
+#include "resp/refusal.h"
+#include "resp/reply_builder.h"
+
+namespace corral::core {
+
+using resp::RefusalKind;
+using resp::ReplyView;
+
+namespace {
+
+constexpr std::string_view kMultiFrame = "*1\r\n$5\r\nMULTI\r\n";
+constexpr std::string_view kExecFrame = "*1\r\n$4\r\nEXEC\r\n";
+
+bool is_refusal(std::string_view reply) { return resp::parse_refusal(reply).kind != RefusalKind::kNone; }
+
+}  // namespace
+
+std::string_view null_exec(const Session& session) { return session.resp() == 3 ? "_\r\n" : "*-1\r\n"; }
+
+ExecTask::ExecTask(Session& session, std::vector<Transaction::Item> items, uint16_t slot, Link* link)
+    : session_(session),
+      whole_(session.request_for_reply(slot, kPiece)),
+      items_(std::move(items)),
+      link_(link),
+      replies_(items_.size()) {
+  for (const auto& item : items_) any_own_ |= item.by_corral;
+}
+
+// Behind what is pinned or has parts of its own nothing may overtake.
+void ExecTask::start(Session& session, std::vector<Transaction::Item> items, uint16_t slot, Link* link) {
+  auto* task = new ExecTask(session, std::move(items), slot, link);
+  if (link || task->any_own_) session.pause(Session::kWalk);
+  task->send_piece();
+}
+
+void ExecTask::send_piece() {
+  std::string bytes(kMultiFrame);
+  piece_replies_ = 2;
+  for (const auto& item : items_) {
+    if (!item.at_node) continue;
+    bytes += item.bytes;
+    ++piece_replies_;
+  }
+  if (piece_replies_ == 2 && !link_) return run_own();
+  bytes += kExecFrame;
+  Request piece = whole_;
+  piece.task = this;
+  piece.ticket = kPiecePart;
+  session_.add_reference();
+  if (!link_) return session_.worker().send(piece, bytes);
+  piece.flags |= kNodeBound;
+  link_->send(piece, bytes);
+}
+
+// MULTI, the commands, EXEC. A refusal of one of the commands makes EXEC say EXECABORT, so nothing was executed.
+bool ExecTask::take(std::string_view reply) {
+  if (taken_ == 0) refusal_.clear();
+  if (refusal_.empty() && is_refusal(reply)) refusal_ = reply;
+  if (++taken_ < piece_replies_) return false;
+  taken_ = 0;
+  const bool executed = reply[0] != '-';
+  verdict_ = !executed && !refusal_.empty() ? refusal_ : std::string(reply);
+  return true;
+}
+
+void ExecTask::on_reply(uint32_t part, std::string_view reply) {
+  if (part == kPiecePart) return on_piece(reply);
+  replies_[part] = reply;
+  done_one();
+}
+
+void ExecTask::on_piece(std::string_view reply) {
+  if (link_) {
+    Transaction& transaction = session_.transaction();
+    if (transaction.link() == link_) transaction.release_link(link_->ready() && !reply.starts_with("-INDOUBT "));
+    transaction.unwatch();
+    if (is_refusal(reply)) {
+      session_.worker().refresh_topology();
+      return finish(null_exec(session_));
+    }
+  }
+  const ReplyView view(reply);
+  if (view.is_error() || view.is_null() || !any_own_) return finish(reply);
+  const auto elements = view.elements();
+  size_t next = 0;
+  for (size_t i = 0; i < items_.size(); ++i) {
+    if (items_[i].at_node && next < elements.size()) replies_[i] = elements[next++].bytes();
+  }
+  run_own();
+}
+
+// The replies may come at once or later; one more is awaited until all have been asked for.
+void ExecTask::run_own() {
+  awaited_ = 1;
+  for (uint32_t i = 0; i < items_.size(); ++i) {
+    if (!items_[i].by_corral) continue;
+    ++awaited_;
+    run_item(i);
+  }
+  done_one();
+}
+
+void ExecTask::run_item(uint32_t i) {
+  if (!session_.open()) return on_reply(i, "-ERR the client is gone\r\n");
+  const ParsedRequest parsed(session_.worker(), items_[i].bytes);
+  session_.set_sink({this, i});
+  if (items_[i].at_node) {
+    fan_out_to_others(session_, parsed.command(), *items_[i].spec, whole_.slot, replies_[i]);
+  } else {
+    run(session_, parsed.command(), *items_[i].spec);
+  }
+  session_.set_sink({});
+}
+
+void ExecTask::done_one() {
+  if (--awaited_ > 0) return;
+  std::string reply;
+  resp::append_array(reply, replies_.size());
+  for (const std::string& one : replies_) reply += one;
+  finish(reply);
+}
+
+void ExecTask::finish(std::string_view reply) {
+  session_.resume(Session::kWalk);
+  session_.worker().answer(whole_, reply);
+  delete this;
+}
+
+// --- WATCH ---
+
+WatchTask::WatchTask(Session& session, std::string_view bytes, uint16_t slot)
+    : session_(session), whole_(session.request_for_reply(slot, 0)), bytes_(bytes) {}
+
+void WatchTask::start(Session& session, std::string_view bytes, uint16_t slot) {
+  auto* task = new WatchTask(session, bytes, slot);
+  session.pause(Session::kWalk);
+  task->attempt();
+}
+
+void WatchTask::attempt() {
+  Worker& worker = session_.worker();
+  if (!session_.open()) return finish("-ERR the client is gone\r\n");
+  link_ = session_.transaction().link();
+  if (!link_) {
+    const NodeId owner = worker.map().owner[whole_.slot];
+    if (owner == kNoNode) return attempt_later();
+    link_ = worker.own_links().take(owner, session_.link_kind());
+  }
+  Request request = whole_;
+  request.task = this;
+  request.flags = kNodeBound | kReadOnly;  // harmless to send again
+  session_.add_reference();
+  link_->send(request, bytes_);
+}
+
+void WatchTask::attempt_later() {
+  Worker& worker = session_.worker();
+  if (worker.now_ms() - whole_.since_ms > worker.settings().upstream.request_timeout_ms || worker.stopping()) {
+    return finish("-CLUSTERDOWN no reachable owner of slot " + std::to_string(whole_.slot) + "\r\n");
+  }
+  worker.refresh_topology();
+  worker.after(std::min(500u, 5u << std::min(attempts_++, 7u)), [this] { attempt(); });
+}
+
+void WatchTask::on_reply(uint32_t, std::string_view reply) {
+  Transaction& transaction = session_.transaction();
+  Worker& worker = session_.worker();
+  const bool was_watching = transaction.link() == link_;
+  const bool ok = reply == resp::kOk;
+  if (was_watching) {  // keys watched before cannot be watched elsewhere
+    if (!ok) transaction.break_watch();
+    return finish(is_refusal(reply) ? resp::kOk : reply);
+  }
+  if (ok && session_.open()) {
+    transaction.watched(link_);
+    return finish(reply);
+  }
+  const resp::Refusal refusal = resp::parse_refusal(reply);
+  if (refusal.kind == RefusalKind::kMoved) worker.redirect_target(*link_, refusal);
+  worker.own_links().drop(link_);
+  if (refusal.kind == RefusalKind::kNone) return finish(reply);
+  attempt_later();
+}
+
+void WatchTask::finish(std::string_view reply) {
+  session_.resume(Session::kWalk);
+  session_.worker().answer(whole_, reply);
+  delete this;
+}
+
+}  // namespace corral::core

@@ -1,0 +1,68 @@
+#include "proxy/core/link_pool.h"
+
+#include <algorithm>
+
+#include "proxy/core/worker.h"
+
+namespace corral::core {
+
+namespace {
+
+constexpr size_t kMostIdle = 256;  // for each node and kind
+constexpr uint32_t kMostIdleMs = 60'000;
+
+}  // namespace
+
+Link* LinkPool::take(NodeId node, LinkKind kind) {
+  auto& idle = idle_[{node, kind}];
+  std::unique_ptr<Link> link;
+  while (!idle.empty() && !link) {
+    link = std::move(idle.back().link);
+    idle.pop_back();
+    --idle_count_;
+    if (!link->connected()) link.reset();  // the node closed it meanwhile
+  }
+  if (!link) link = std::make_unique<Link>(worker_, node, kind, worker_.process().node_address(node));
+  link->number = next_number_++;
+  return used_.emplace(link->number, std::move(link)).first->second.get();
+}
+
+void LinkPool::give(Link* link) {
+  const auto it = used_.find(link->number);
+  auto& idle = idle_[{link->node(), link->kind()}];
+  if (!link->ready() || idle.size() >= kMostIdle || worker_.stopping()) return drop(link);
+  idle.push_back({std::move(it->second), worker_.now_ms()});
+  ++idle_count_;
+  used_.erase(it);
+}
+
+void LinkPool::drop(Link* link) {
+  const auto it = used_.find(link->number);
+  buried_.push_back(std::move(it->second));
+  used_.erase(it);
+  worker_.forget(link);
+  link->abandon();
+}
+
+// A copy: links come and go while something is done with each.
+std::vector<Link*> LinkPool::used_links() const {
+  std::vector<Link*> links;
+  for (const auto& [number, link] : used_) links.push_back(link.get());
+  return links;
+}
+
+void LinkPool::tick(uint32_t now_ms) {
+  for (Link* link : used_links()) link->check_timeouts(now_ms);  // one dropped meanwhile has nothing under way
+  for (auto& [key, idle] : idle_) {
+    idle_count_ -= std::erase_if(
+        idle, [&](const Idle& one) { return now_ms - one.since_ms > kMostIdleMs || !one.link->connected(); });
+  }
+}
+
+void LinkPool::stop() {
+  for (Link* link : used_links()) link->fail("shutting down");
+  idle_.clear();
+  idle_count_ = 0;
+}
+
+}  // namespace corral::core

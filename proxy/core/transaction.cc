@@ -1,0 +1,195 @@
+#include "proxy/core/transaction.h"
+
+#include <utility>
+
+#include "proxy/core/exec_task.h"
+#include "proxy/core/handlers.h"
+#include "proxy/core/session.h"
+#include "proxy/core/worker.h"
+#include "resp/refusal.h"
+#include "resp/reply_builder.h"
+
+namespace corral::core {
+
+using resp::Command;
+using resp::CommandSpec;
+using resp::Handling;
+using resp::LocalAction;
+using resp::Merge;
+
+namespace {
+
+constexpr size_t kMostQueuedBytes = 512u << 20;
+constexpr std::string_view kUnwatchFrame = "*1\r\n$7\r\nUNWATCH\r\n";
+constexpr std::string_view kNotAllowed = "ERR Command not allowed inside a transaction";
+
+// What is executed at once, also after MULTI.
+bool passes_queue(const CommandSpec& spec) {
+  return spec.local == LocalAction::kExec || spec.local == LocalAction::kDiscard || spec.local == LocalAction::kQuit ||
+         spec.local == LocalAction::kReset || spec.local == LocalAction::kHangUp;
+}
+
+bool is_subscribing(const CommandSpec& spec) {
+  return spec.local >= LocalAction::kSubscribe && spec.local <= LocalAction::kSUnsubscribe;
+}
+
+// A walk over the keyspace, which no node can do for all.
+bool is_walk(const CommandSpec& spec) {
+  return spec.merge == Merge::kScan || spec.merge == Merge::kKeys || spec.merge == Merge::kRandomKey;
+}
+
+Transaction::Item make_item(const Command& command, const CommandSpec& spec) {
+  const bool fans_out = spec.handling == Handling::kFanOut;
+  const bool by_corral = fans_out || spec.handling == Handling::kLocal || spec.handling == Handling::kSubscription ||
+                         spec.handling == Handling::kTransaction;
+  return {std::string(command.bytes()), &spec, !by_corral || (fans_out && !is_walk(spec)), by_corral};
+}
+
+// A watching client's command on the pinned connection. If that is redirected or lost, the command goes the ordinary
+// way, and the watch is broken.
+class WatchedRequest final : public Task {
+ public:
+  WatchedRequest(const Request& request, std::string_view bytes) : request_(request), bytes_(bytes) {}
+
+  void on_reply(uint32_t, std::string_view reply) override {
+    Session& session = *request_.session;
+    const bool refused = resp::parse_refusal(reply).kind != resp::RefusalKind::kNone && !(request_.flags & kScript);
+    if (refused || reply.starts_with("-INDOUBT ")) session.transaction().break_watch();
+    if (refused) {
+      session.worker().refresh_topology();
+      session.worker().send(request_, bytes_);
+    } else {
+      session.worker().answer(request_, reply);
+    }
+    delete this;
+  }
+
+ private:
+  const Request request_;  // holds a reference to the session
+  const std::string bytes_;
+};
+
+}  // namespace
+
+void Transaction::begin() {
+  session_.set_mode(Session::kQueueing, true);
+  session_.reply(resp::kOk);
+}
+
+bool Transaction::queue(const Command& command, const CommandSpec& spec) {
+  if (passes_queue(spec)) return false;
+  if (spec.local == LocalAction::kMulti || spec.local == LocalAction::kWatch) {
+    session_.reply_error(spec.local == LocalAction::kMulti ? "ERR MULTI calls can not be nested"
+                                                           : "ERR WATCH inside MULTI is not allowed");
+    return true;
+  }
+  std::string_view error;
+  if (spec.is(resp::kFlagNoMulti) || is_subscribing(spec) || spec.local == LocalAction::kClientReply) {
+    error = kNotAllowed;
+  } else if (!join_slot(command, spec)) {
+    error = kCrossSlot;
+  } else if (bytes_ + command.bytes().size() > kMostQueuedBytes) {
+    error = "ERR the transaction is too large";
+  }
+  if (!error.empty()) {
+    abort();
+    session_.reply_error(error);
+    return true;
+  }
+  bytes_ += command.bytes().size();
+  items_.push_back(make_item(command, spec));
+  session_.reply("+QUEUED\r\n");
+  return true;
+}
+
+// One slot for all keys that are queued or watched; false if the command has others.
+bool Transaction::join_slot(const Command& command, const CommandSpec& spec) {
+  std::vector<uint32_t> indexes;
+  if (!resp::find_keys(spec, command, indexes) || indexes.empty()) return true;
+  uint16_t slot;
+  if (!find_slot(session_, command, spec, slot)) return false;
+  if (slot_ == kNoSlot) slot_ = slot;
+  return slot == slot_;
+}
+
+void Transaction::end_queueing() {
+  session_.set_mode(Session::kQueueing, false);
+  items_.clear();
+  bytes_ = 0;
+  aborted_ = false;
+  if (!link_ && !broken_) slot_ = kNoSlot;
+}
+
+void Transaction::exec() {
+  if (!(session_.modes() & Session::kQueueing)) return session_.reply_error("ERR EXEC without MULTI");
+  if (aborted_) {
+    discard();
+    return session_.reply_error("EXECABORT Transaction discarded because of previous errors.");
+  }
+  if (broken_ || (link_ && !link_->ready())) {
+    discard();
+    return session_.reply(null_exec(session_));
+  }
+  const uint16_t slot = slot_ != kNoSlot ? slot_ : any_slot(session_);
+  auto items = std::exchange(items_, {});
+  end_queueing();
+  ExecTask::start(session_, std::move(items), slot, link_);
+}
+
+void Transaction::discard() {
+  end_queueing();
+  unwatch();
+}
+
+void Transaction::unwatch() {
+  session_.set_mode(Session::kWatching, false);
+  broken_ = false;
+  if (link_) {
+    const bool clean = link_->ready() && link_->in_flight() == 0;
+    if (clean) {
+      Request request;
+      request.flags = kDiscard;
+      link_->send(request, kUnwatchFrame);
+    }
+    release_link(clean);
+  }
+  if (!(session_.modes() & Session::kQueueing)) slot_ = kNoSlot;
+}
+
+void Transaction::release_link(bool clean) {
+  Link* link = std::exchange(link_, nullptr);
+  if (!link) return;
+  LinkPool& pool = session_.worker().own_links();
+  clean ? pool.give(link) : pool.drop(link);
+}
+
+void Transaction::watch(const Command& command, const CommandSpec& spec) {
+  if (!join_slot(command, spec)) {
+    if (!link_) slot_ = kNoSlot;
+    return session_.reply_error(kCrossSlot);
+  }
+  if (broken_) return session_.reply(resp::kOk);
+  WatchTask::start(session_, command.bytes(), slot_);
+}
+
+void Transaction::watched(Link* link) {
+  link_ = link;
+  session_.set_mode(Session::kWatching, true);
+}
+
+bool Transaction::forward_watched(const Request& request, std::string_view bytes) {
+  if (!link_ || request.slot != slot_) return false;
+  if (!link_->ready()) {
+    broken_ = true;
+    release_link(false);
+    return false;
+  }
+  Request pinned = request;
+  pinned.task = new WatchedRequest(request, bytes);
+  pinned.flags |= kNodeBound;
+  pinned.session->add_reference();
+  link_->send(pinned, bytes);
+  return true;
+}
+
+}  // namespace corral::core
