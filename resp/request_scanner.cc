@@ -12,6 +12,7 @@
 #include <cstring>
 #include <limits>
 
+#include "resp/argument_header.h"
 #include "resp/decimal.h"
 #include "resp/inline_words.h"
 
@@ -138,24 +139,11 @@ ScanStatus RequestScanner::scan_argument(const char* data, size_t size, const Re
 ScanStatus RequestScanner::scan_length(const char* data, size_t size, const RequestLimits& limits) {
   const LineEnd line = find_line_end('\r', data, size, limits, "Protocol error: too big bulk count string");
   if (line.status != ScanStatus::kFrame) return line.status;
-  if (data[pos_] != '$') {
-    text_ = "Protocol error: expected '$', got '";
-    text_ += data[pos_];
-    text_ += '\'';
-    return fail({});
-  }
-  const auto length = parse_decimal({data + pos_ + 1, line.at - pos_ - 1});
-  if (!length || *length < 0) return fail("Protocol error: invalid bulk length");
-  if (*length > int64_t{limits.max_bulk_bytes}) {
-    const bool invalid = limits.authenticated || *length > int64_t{RequestLimits{}.max_bulk_bytes};
-    return fail(invalid ? "Protocol error: invalid bulk length" : "Protocol error: unauthenticated bulk length");
-  }
   const size_t argument = line.at + 2;
-  if (argument + static_cast<size_t>(*length) + 2 > limits.max_frame_bytes) {
-    return fail("Protocol error: request exceeds the query buffer limit");
-  }
+  const auto length = read_argument_header({data + pos_, line.at - pos_}, argument, limits, text_);
+  if (!length) return fail({});
   pos_ = argument;
-  length_ = static_cast<uint32_t>(*length);
+  length_ = *length;
   state_ = State::kArgument;
   return ScanStatus::kFrame;
 }
@@ -225,8 +213,12 @@ Command RequestScanner::command(const char* data) const {
 }
 
 RequestScanner::Partial RequestScanner::partial() const {
-  if (state_ != State::kArgument) return {argc_, static_cast<uint32_t>(pos_), 0};
-  return {argc_, static_cast<uint32_t>(pos_), length_};
+  const bool known = state_ == State::kArgument;
+  return {argc_, static_cast<uint32_t>(pos_), known ? length_ : 0, known};
+}
+
+RequestScanner::Head RequestScanner::head(const char* data) const {
+  return {{data, static_cast<uint32_t>(pos_), {args_.data(), argc_}}, declared_};
 }
 
 void RequestScanner::reset() {

@@ -67,10 +67,20 @@ class RequestScanner {
   /// After kNeedMore: the argument that is being received, if its length is known; declared is 0 if none is.
   struct Partial {
     uint32_t arg;       // its index
-    uint32_t offset;    // of its first byte in the frame
+    uint32_t offset;    // of its first byte in the frame; of its header's, if that is not whole
     uint32_t declared;  // its length in bytes, checked against the limits
+    bool length_known;  // its header is whole; tells an empty argument from none
   };
   Partial partial() const;
+
+  /// After kNeedMore: what is there of the request, so that a caller may know the command and its key before a large
+  /// argument has arrived.
+  struct Head {
+    Command command;    // with the arguments that have wholly arrived; its bytes are no frame yet
+    uint32_t declared;  // how many arguments there will be, more than there are; 0: not known yet, or inline
+  };
+  /// Points into `data` and the scanner, until the next scan() or reset().
+  Head head(const char* data) const;
 
   /// Ready for the next frame. Keeps its memory unless that has grown unusually large.
   void reset();

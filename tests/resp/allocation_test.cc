@@ -9,6 +9,7 @@
 #include "resp/reply_builder.h"
 #include "resp/reply_scanner.h"
 #include "resp/request_scanner.h"
+#include "resp/request_stream.h"
 
 namespace {
 size_t allocated_bytes = 0;
@@ -59,6 +60,20 @@ TEST(Allocation, requestScanner_ManyArguments_GivenBackByReset) {
             100000u * sizeof(resp::Slice) * 4);
   scanner.reset();
   EXPECT_GT(bytes_allocated_by([&] { scanner.scan(bytes.data(), bytes.size(), {}); }), 100000u * sizeof(resp::Slice));
+}
+
+TEST(Allocation, requestStream_AnyRequest_AllocatesNothing) {
+  const std::string begin = "*2147483647\r\n$4\r\nMSET\r\n$1\r\nk\r\n$1000000\r\nabc";
+  const std::string part(1000, 'v');
+  resp::RequestScanner scanner;
+  ASSERT_EQ(scanner.scan(begin.data(), begin.size(), {}), ScanStatus::kNeedMore);
+  EXPECT_EQ(bytes_allocated_by([&] {
+              resp::RequestStream stream(scanner, begin.data(), begin.size(), {});
+              for (int i = 0; i < 999; ++i) stream.feed(part.data(), part.size());
+              stream.feed(part.data(), 997);
+              stream.feed("\r\n$1\r\nk\r\n$1000000", 16);
+            }),
+            0u);
 }
 
 TEST(Allocation, replyScanner_AnyReply_AllocatesNothing) {

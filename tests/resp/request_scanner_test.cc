@@ -291,6 +291,7 @@ TEST(RequestScanner, partial_InsideArgument_TellsIndexOffsetAndLength) {
   EXPECT_EQ(partial.arg, 2u);
   EXPECT_EQ(partial.offset, bytes.size() - 3);
   EXPECT_EQ(partial.declared, 70000u);
+  EXPECT_TRUE(partial.length_known);
 }
 
 TEST(RequestScanner, partial_InsideHeader_DeclaresNothing) {
@@ -298,7 +299,46 @@ TEST(RequestScanner, partial_InsideHeader_DeclaresNothing) {
   const std::string bytes = "*2\r\n$3\r\nGET\r\n$70";
   ASSERT_EQ(scanner.scan(bytes.data(), bytes.size(), {}), ScanStatus::kNeedMore);
   EXPECT_EQ(scanner.partial().declared, 0u);
+  EXPECT_FALSE(scanner.partial().length_known);
   EXPECT_EQ(scanner.partial().arg, 1u);
+}
+
+TEST(RequestScanner, partial_InsideEmptyArgument_ItsLengthIsKnown) {
+  RequestScanner scanner;
+  ASSERT_EQ(scanner.scan("*1\r\n$0\r\n\r", 9, {}), ScanStatus::kNeedMore);
+  EXPECT_EQ(scanner.partial().declared, 0u);
+  EXPECT_TRUE(scanner.partial().length_known);
+}
+
+TEST(RequestScanner, head_CutAnywhere_HasTheArgumentsThatHaveArrived) {
+  GuardedBytes memory(1 << 16);
+  const Args args = {"SET", "key", std::string(2000, 'v'), "EX", "10"};
+  const std::string bytes = command({args[0], args[1], args[2], args[3], args[4]});
+  RequestScanner byte_by_byte;
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    const char* const data = memory.hold(std::string_view(bytes).substr(0, size));
+    RequestScanner at_once;
+    for (RequestScanner* scanner : {&at_once, &byte_by_byte}) {
+      ASSERT_EQ(scanner->scan(data, size, {}), ScanStatus::kNeedMore);
+      const RequestScanner::Head head = scanner->head(data);
+      ASSERT_EQ(head.declared, size < 4 ? 0u : 5u) << size;
+      size_t arrived = 0;  // a naive count
+      for (size_t end = 4; arrived < args.size(); ++arrived) {
+        end += 1 + std::to_string(args[arrived].size()).size() + 2 + args[arrived].size() + 2;
+        if (end > size) break;
+      }
+      ASSERT_EQ(head.command.argc(), arrived) << size;
+      for (size_t i = 0; i < arrived; ++i) ASSERT_EQ(head.command.arg(i), args[i]);
+    }
+  }
+}
+
+TEST(RequestScanner, head_OfInlineRequest_SaysNothing) {
+  const std::string bytes = "GET key";
+  RequestScanner scanner;
+  ASSERT_EQ(scanner.scan(bytes.data(), bytes.size(), {}), ScanStatus::kNeedMore);
+  EXPECT_EQ(scanner.head(bytes.data()).declared, 0u);
+  EXPECT_EQ(scanner.head(bytes.data()).command.argc(), 0u);
 }
 
 TEST(RequestScanner, swap_AmidFrame_TheOtherGoesOn) {
