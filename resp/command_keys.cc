@@ -33,14 +33,15 @@ const OptionWord* find_option(const KeySpec& spec, std::string_view argument) {
   return nullptr;
 }
 
-/// Where the keys of a kOptions spec begin, 0 if nowhere; `blocks` says whether a kBlock word came before them.
-int64_t walk_options(const KeySpec& spec, const Command& command, bool& blocks) {
+/// Where the keys of a kOptions spec begin, 0 if nowhere; `block_at` is the argument behind the last kBlock word before
+/// them, 0 if there is none.
+int64_t walk_options(const KeySpec& spec, const Command& command, int64_t& block_at) {
   auto argc = static_cast<int64_t>(command.argc());
   int64_t begin = 0;
   for (int64_t i = spec.begin_at; i < argc; i++) {
     const OptionWord* option = find_option(spec, command.arg(i));
     if (!option) continue;
-    if (option->role == Role::kBlock) blocks = true;
+    if (option->role == Role::kBlock) block_at = i + 1;
     if (option->role == Role::kKeys && i + 1 < argc) {
       begin = i + 1;
       if (spec.last != 0) return begin;
@@ -65,7 +66,7 @@ int64_t find_keyword(const KeySpec& spec, const Command& command) {
 
 /// 0 if the keys begin nowhere.
 int64_t find_begin(const KeySpec& spec, const Command& command) {
-  bool blocks = false;
+  int64_t block_at = 0;
   switch (spec.begin) {
     case Begin::kUnknown:
       return 0;
@@ -74,7 +75,7 @@ int64_t find_begin(const KeySpec& spec, const Command& command) {
     case Begin::kKeyword:
       return find_keyword(spec, command);
     case Begin::kOptions:
-      return walk_options(spec, command, blocks);
+      return walk_options(spec, command, block_at);
   }
   return 0;
 }
@@ -128,6 +129,13 @@ bool drop_empty_keys(const Command& command, std::vector<uint32_t>& indexes) {
   return true;
 }
 
+const KeySpec* key_spec_with_block_word(const CommandSpec& spec) {
+  for (const KeySpec& key : spec.keys)
+    for (const OptionWord& option : key.options)
+      if (option.role == Role::kBlock) return &key;
+  return nullptr;
+}
+
 /// Whether a request of this command must have a key.
 bool needs_keys(const CommandSpec& spec) {
   auto always_there = [](const KeySpec& key) {
@@ -170,14 +178,18 @@ bool keys_may_hide(const CommandSpec& spec) {
 
 bool may_block(const CommandSpec& spec, const Command& command) {
   if (spec.handling != Handling::kBlocking) return false;
-  for (const KeySpec& key : spec.keys) {
-    auto blocks_by_option = [](const OptionWord& option) { return option.role == Role::kBlock; };
-    if (std::none_of(key.options.begin(), key.options.end(), blocks_by_option)) continue;
-    bool blocks = false;
-    walk_options(key, command, blocks);
-    return blocks;
-  }
-  return true;
+  const KeySpec* key = key_spec_with_block_word(spec);
+  int64_t block_at = 0;
+  if (key) walk_options(*key, command, block_at);
+  return !key || block_at != 0;
+}
+
+std::optional<BlockingTimeout> blocking_timeout(const CommandSpec& spec, const Command& command) {
+  auto argc = static_cast<int64_t>(command.argc());
+  int64_t arg = spec.timeout_arg < 0 ? argc + spec.timeout_arg : spec.timeout_arg;
+  if (const KeySpec* key = key_spec_with_block_word(spec)) walk_options(*key, command, arg);
+  if (arg < 1 || arg >= argc) return std::nullopt;
+  return BlockingTimeout{static_cast<uint32_t>(arg), spec.timeout_in_ms};
 }
 
 }  // namespace corral::resp

@@ -45,6 +45,13 @@ struct SlotArgument {
   uint8_t argument;
 };
 
+/// Where the timeout of the blocking commands of `names` is: CommandSpec::timeout_arg, timeout_in_ms.
+struct TimeoutLine {
+  std::string_view names;
+  int8_t argument;
+  bool milliseconds;
+};
+
 struct KeysByHand {
   std::string_view name;
   std::span<const KeySpec> keys;
@@ -81,12 +88,27 @@ struct ByHand {
   const HandlingLine* line = nullptr;
   std::span<const KeySpec> keys;
   uint8_t slot_arg = 0;
+  const TimeoutLine* timeout = nullptr;
 };
 
 consteval size_t fact_named_by_hand(std::string_view name) {
   size_t i = find_fact(name);
   if (i == kFactCount) throw "command_handling.inc: a name that no command has";
   return i;
+}
+
+consteval void collect_timeouts(std::array<ByHand, kFactCount>& all) {
+  for (const TimeoutLine& line : kTimeouts) {
+    for (std::string_view rest = line.names; !rest.empty();) {
+      std::string_view name = rest.substr(0, rest.find(' '));
+      rest.remove_prefix(std::min(rest.size(), name.size() + 1));
+      all[fact_named_by_hand(name)].timeout = &line;
+    }
+  }
+  for (const ByHand& by_hand : all) {
+    bool blocks = by_hand.line && by_hand.line->handling == kBlocking;
+    if (blocks != (by_hand.timeout != nullptr)) throw "kTimeouts: a blocking command is missing, or another is there";
+  }
 }
 
 consteval std::array<ByHand, kFactCount> collect_by_hand() {
@@ -102,6 +124,7 @@ consteval std::array<ByHand, kFactCount> collect_by_hand() {
   }
   for (const KeysByHand& keys : kKeysByHand) all[fact_named_by_hand(keys.name)].keys = keys.keys;
   for (const SlotArgument& slot : kSlotArguments) all[fact_named_by_hand(slot.name)].slot_arg = slot.argument;
+  collect_timeouts(all);
   for (size_t i = 0; i < kFactCount; i++)
     if (!all[i].line && kSortedFacts[i].key_count == 0) throw "kHandlingLines lacks a command that has no keys";
   return all;
@@ -135,6 +158,8 @@ constexpr CommandSpec make_spec(const Fact& fact, const ByHand& by_hand, size_t 
   spec.id = static_cast<uint16_t>(id);
   spec.only_key = only_key_of(spec.keys);
   spec.slot_arg = by_hand.slot_arg;
+  if (by_hand.timeout) spec.timeout_arg = by_hand.timeout->argument;
+  if (by_hand.timeout) spec.timeout_in_ms = by_hand.timeout->milliseconds;
   return spec;
 }
 

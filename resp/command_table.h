@@ -119,6 +119,10 @@ struct CommandSpec {
   uint8_t only_key;
   /// Not 0: this argument is the number of a slot, whose owner the command is for (CLUSTER COUNTKEYSINSLOT).
   uint8_t slot_arg = 0;
+  /// Of a kBlocking command, for blocking_timeout(). 0: the timeout stands behind a word, if anywhere; negative: from
+  /// the end.
+  int8_t timeout_arg = 0;
+  bool timeout_in_ms = false;
 
   bool is(CommandFlag flag) const { return (flags & flag) != 0; }
   bool arity_fits(size_t argc) const {
@@ -160,6 +164,16 @@ bool keys_may_hide(const CommandSpec& spec);
 
 /// kBlocking commands that will in fact not block (XREAD and XREADGROUP without BLOCK) are forwarded.
 bool may_block(const CommandSpec& spec, const Command& command);
+
+/// Which argument says how long a kBlocking command may wait at most; 0 there means for ever. What it holds has not
+/// been looked at.
+struct BlockingTimeout {
+  uint32_t arg;
+  bool milliseconds;  // a whole number of them; else seconds, which may have a fraction
+};
+/// None where the request has no such argument, does not block (XREAD without BLOCK), or the table does not know the
+/// command.
+std::optional<BlockingTimeout> blocking_timeout(const CommandSpec& spec, const Command& command);
 
 /// A spec that owns what it points at, made from one element of a COMMAND INFO reply (RESP2 or RESP3): for commands
 /// that the table lacks. Handling is kForward, or kBlocking where its flags say so. Null if the reply is not of that

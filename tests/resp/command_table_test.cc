@@ -231,7 +231,8 @@ TEST(FindKeys, NoWordsMakeItReadOutOfRange) {
       words.push_back(vocabulary[below(random, vocabulary.size())]);
     Command command = maker.make(words);
     bool good = find_keys(spec, command, indexes);
-    may_block(spec, command);
+    auto timeout = blocking_timeout(spec, command);
+    ASSERT_TRUE(!timeout || (may_block(spec, command) && timeout->arg >= 1 && timeout->arg < words.size()));
     ASSERT_TRUE(good || indexes.empty());
     for (size_t k = 0; k < indexes.size(); k++) {
       ASSERT_LT(indexes[k], words.size()) << spec.name << ": " << joined(words);
@@ -255,6 +256,68 @@ TEST(MayBlock, StreamsOnlyWithBlock) {
   EXPECT_TRUE(blocks("BLPOP a 0"));
   EXPECT_TRUE(blocks("WAIT 1 0"));
   EXPECT_FALSE(blocks("LPOP a"));
+}
+
+/// "4 s", "4 ms", or "none".
+std::string timeout_told(CommandMaker& maker, const CommandSpec& spec, const Words& words) {
+  auto timeout = blocking_timeout(spec, maker.make(words));
+  return timeout ? std::to_string(timeout->arg) + (timeout->milliseconds ? " ms" : " s") : "none";
+}
+
+// Each line: a request, " -> ", the place of its timeout and its unit.
+constexpr std::string_view kTimeoutsOfRequests[] = {
+    "BLPOP a 0.5 -> 2 s",
+    "BLPOP a b c 0 -> 4 s",
+    "BRPOP a 5 -> 2 s",
+    "BLMOVE a b LEFT RIGHT 0 -> 5 s",
+    "BRPOPLPUSH a b 1.25 -> 3 s",
+    "BZPOPMIN a b 0 -> 3 s",
+    "bzpopmax a 0 -> 2 s",
+    "BLMPOP 0.1 2 a b LEFT COUNT 3 -> 1 s",
+    "BZMPOP 0 1 a MIN -> 1 s",
+    "WAIT 1 500 -> 2 ms",
+    "XREAD BLOCK 100 STREAMS a $ -> 2 ms",
+    "XREAD COUNT 2 block 100 STREAMS a $ -> 4 ms",
+    "XREAD BLOCK 1 COUNT 2 BLOCK 3 STREAMS a $ -> 6 ms",
+    "XREAD COUNT BLOCK BLOCK 0 STREAMS a $ -> 4 ms",
+    "XREADGROUP GROUP g c NOACK BLOCK 0 STREAMS a > -> 6 ms",
+    "XREADGROUP GROUP block 5 BLOCK 7 STREAMS a > -> 5 ms",
+    "XREADGROUP GROUP block 5 STREAMS a > -> none",
+    "XREAD STREAMS BLOCK 5 -> none",
+    "XREAD STREAMS a 0 -> none",
+    "XREAD COUNT 1 BLOCK -> none",
+    "BLPOP -> none",
+    "BLMPOP -> none",
+    "WAIT 1 -> none",
+    "LPOP a -> none",
+    "SORT a BY BLOCK 5 -> none",
+};
+
+TEST(BlockingTimeout, OfRequests) {
+  CommandMaker maker;
+  for (std::string_view line : kTimeoutsOfRequests) {
+    size_t arrow = line.find(" -> ");
+    Words words = split_words(line.substr(0, arrow));
+    EXPECT_EQ(timeout_told(maker, *spec_of(words), words), line.substr(arrow + 4)) << line;
+  }
+}
+
+TEST(BlockingTimeout, EveryBlockingCommandIsTried) {
+  std::set<std::string_view> tried;
+  for (std::string_view line : kTimeoutsOfRequests) tried.insert(spec_of(split_words(line))->name);
+  for (const CommandSpec& spec : all_commands()) {
+    EXPECT_TRUE(spec.handling != Handling::kBlocking || tried.count(spec.name) == 1) << spec.name;
+  }
+}
+
+TEST(BlockingTimeout, OfACommandThatTheTableLacksIsNotKnown) {
+  auto made = UnlistedCommand::from_command_info(
+      ReplyView("*7\r\n$7\r\nfoo.pop\r\n:-3\r\n*1\r\n+blocking\r\n:1\r\n:-2\r\n:1\r\n*0\r\n"));
+  ASSERT_NE(made, nullptr);
+  ASSERT_EQ(made->spec().handling, Handling::kBlocking);
+  CommandMaker maker;
+  EXPECT_EQ(timeout_told(maker, made->spec(), {"foo.pop", "a", "0"}), "none");
+  EXPECT_EQ(timeout_told(maker, made->spec(), {"foo.pop", "BLOCK", "0"}), "none");
 }
 
 TEST(UnlistedCommand, OfASixthFieldOnly) {
