@@ -32,6 +32,8 @@ struct HandlingLine {
   constexpr HandlingLine(Handling h, std::string_view n) : handling(h), names(n) {}
   constexpr HandlingLine(Handling h, Merge m, std::string_view n) : handling(h), merge(m), names(n) {}
   constexpr HandlingLine(Handling h, LocalAction l, std::string_view n) : handling(h), local(l), names(n) {}
+  constexpr HandlingLine(Handling h, Merge m, LocalAction l, std::string_view n)
+      : handling(h), merge(m), local(l), names(n) {}
   constexpr HandlingLine(LocalAction l, std::string_view n) : handling(kLocal), local(l), names(n) {}
 
   Handling handling;

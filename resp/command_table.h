@@ -42,8 +42,8 @@ enum class Merge : uint8_t {
   kRandomKey,   // RANDOMKEY
 };
 
-/// What a command is among those of its handling, so that no handler needs names: for kLocal, kTransaction and
-/// kSubscription. kRefuse: known, but not served through a proxy.
+/// What a command is among those of its handling, so that no handler needs names: for kLocal, kTransaction,
+/// kSubscription and scripts. kRefuse: known, but not served through a proxy.
 // clang-format off
 enum class LocalAction : uint8_t {
   kNone, kRefuse, kPing, kEcho, kQuit, kReset, kSelect, kHello, kAuth, kTime, kInfo, kReadOnly, kReadWrite,
@@ -53,6 +53,7 @@ enum class LocalAction : uint8_t {
   kRole,    // as a master without replicas
   kHangUp,  // closes the connection without a reply
   kMulti, kExec, kDiscard, kWatch, kUnwatch,
+  kEval, kEvalSha, kScriptLoad, kScriptFlush,
   kSubscribe, kPSubscribe, kSSubscribe, kUnsubscribe, kPUnsubscribe, kSUnsubscribe,
 };
 

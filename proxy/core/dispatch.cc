@@ -158,8 +158,9 @@ bool handled_by_mode(Session& session, const Command& command, const CommandSpec
 void run(Session& session, const Command& command, const CommandSpec& spec) {
   switch (spec.handling) {
     case Handling::kForward:
-    case Handling::kScript:
       return handle_forward(session, command, spec);
+    case Handling::kScript:
+      return handle_script(session, command, spec);
     case Handling::kSplit:
       return handle_split(session, command, spec);
     case Handling::kFanOut:

@@ -1,6 +1,8 @@
 #include "proxy/core/exec_task.h"
 
 #include <algorithm>
+#include <memory>
+#include <set>
 
 #include "proxy/core/handlers.h"
 #include "proxy/core/parsed_request.h"
@@ -42,14 +44,16 @@ void ExecTask::start(Session& session, std::vector<Transaction::Item> items, uin
 }
 
 void ExecTask::send_piece() {
-  std::string bytes(kMultiFrame);
-  piece_replies_ = 2;
+  std::string bytes = load_scripts();
+  bytes += kMultiFrame;
+  piece_replies_ += 2;
+  const uint32_t around = piece_replies_;
   for (const auto& item : items_) {
     if (!item.at_node) continue;
     bytes += item.bytes;
     ++piece_replies_;
   }
-  if (piece_replies_ == 2 && !link_) return run_own();
+  if (piece_replies_ == around && !link_) return run_own();
   bytes += kExecFrame;
   Request piece = whole_;
   piece.task = this;
@@ -58,6 +62,24 @@ void ExecTask::send_piece() {
   if (!link_) return session_.worker().send(piece, bytes);
   piece.flags |= kNodeBound;
   link_->send(piece, bytes);
+}
+
+// Elements of EXEC's reply are never interpreted, so a NOSCRIPT among them could not be mended: the node is given the
+// scripts before.
+std::string ExecTask::load_scripts() {
+  std::string bytes;
+  std::set<std::string_view> loaded;
+  std::vector<std::shared_ptr<const std::string>> bodies;
+  for (const auto& item : items_) {
+    if (item.spec->local != resp::LocalAction::kEvalSha) continue;
+    const ParsedRequest parsed(session_.worker(), item.bytes);
+    const auto body = script_of(session_.worker(), parsed.command());
+    if (!body || !loaded.insert(*body).second) continue;
+    bodies.push_back(body);
+    resp::append_command(bytes, {"SCRIPT", "LOAD", *body});
+    ++piece_replies_;
+  }
+  return bytes;
 }
 
 // MULTI, the commands, EXEC. A refusal of one of the commands makes EXEC say EXECABORT, so nothing was executed.

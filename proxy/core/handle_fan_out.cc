@@ -113,9 +113,15 @@ class FanOutTask final : public Task {
   std::vector<int64_t> least_;
 };
 
+void note_scripts(Worker& worker, const Command& command, const CommandSpec& spec) {
+  if (spec.local == resp::LocalAction::kScriptLoad) worker.show_script(command.arg(2));
+  if (spec.local == resp::LocalAction::kScriptFlush) worker.process().scripts().clear();
+}
+
 }  // namespace
 
 void handle_fan_out(Session& session, const Command& command, const CommandSpec& spec) {
+  note_scripts(session.worker(), command, spec);
   switch (spec.merge) {
     case Merge::kScan:
       return handle_scan(session, command);
@@ -130,6 +136,7 @@ void handle_fan_out(Session& session, const Command& command, const CommandSpec&
 
 void fan_out_to_others(Session& session, const Command& command, const CommandSpec& spec, uint16_t slot,
                        std::string_view reply) {
+  note_scripts(session.worker(), command, spec);
   const Request whole = session.request_for_reply(slot, request_flags(spec));
   (new FanOutTask(whole, spec.merge, command.bytes()))->start_others(slot, reply);
 }

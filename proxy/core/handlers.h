@@ -2,6 +2,7 @@
 // gives it to the handler of its kind. Each kind is one file.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,6 +50,13 @@ void fan_out_to_others(Session& session, const resp::Command& command, const res
 
 // handle_transaction.cc
 void handle_transaction(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
+
+// handle_script.cc
+void handle_script(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
+/// The script that an EVALSHA names, if some client has shown it.
+std::shared_ptr<const std::string> script_of(Worker& worker, const resp::Command& evalsha);
+/// The EVAL that does what the EVALSHA in `bytes` does; empty if its script is not known.
+std::string eval_for_evalsha(Worker& worker, std::string_view bytes);
 
 // handle_subscription.cc
 void handle_subscription(Session& session, const resp::Command& command, const resp::CommandSpec& spec);

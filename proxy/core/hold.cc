@@ -35,6 +35,16 @@ HoldTable::Holds::iterator HoldTable::obtain(const Request& request, uint32_t in
   return it;
 }
 
+// For a request that came back from a link.
+HoldTable::Holds::iterator HoldTable::obtain_for(Link& link, const Link::Pending& pending) {
+  const auto it = find(pending.request);
+  if (it == holds_.end()) {
+    return obtain(pending.request, link.count(pending.request.session, pending.request.slot));
+  }
+  --it->second.in_flight;
+  return it;
+}
+
 void HoldTable::erase(Holds::iterator it) {
   Session* session = it->second.session;
   holds_.erase(it);
@@ -58,12 +68,7 @@ void HoldTable::add_unsent(const Request& request, std::string_view bytes, std::
 
 void HoldTable::add_refused(Link& link, const Link::Pending& pending, const resp::Refusal& refusal,
                             std::string_view reply) {
-  auto it = find(pending.request);
-  if (it == holds_.end()) {
-    it = obtain(pending.request, link.count(pending.request.session, pending.request.slot));
-  } else {
-    --it->second.in_flight;
-  }
+  const auto it = obtain_for(link, pending);
   Held held{pending.request, std::string(pending.bytes, pending.size), true};
   ++held.request.attempts;
   held.reason = reply;
@@ -79,13 +84,16 @@ void HoldTable::add_refused(Link& link, const Link::Pending& pending, const resp
   take_back(it, std::move(held), pause_first);
 }
 
+void HoldTable::add_unloaded(Link& link, const Link::Pending& pending, std::string bytes) {
+  const auto it = obtain_for(link, pending);
+  Held held{pending.request, std::move(bytes), true};
+  held.request.flags |= kReloaded;
+  held.reason = unreachable(pending.request.slot, "its script was being loaded");
+  take_back(it, std::move(held), false);
+}
+
 void HoldTable::add_lost(Link& link, const Link::Pending& pending, std::string_view why) {
-  auto it = find(pending.request);
-  if (it == holds_.end()) {
-    it = obtain(pending.request, link.count(pending.request.session, pending.request.slot));
-  } else {
-    --it->second.in_flight;
-  }
+  const auto it = obtain_for(link, pending);
   Held held{pending.request, std::string(pending.bytes, pending.size), true};
   ++held.request.attempts;
   held.reason = unreachable(pending.request.slot, why);

@@ -40,6 +40,8 @@ class HoldTable {
   void add_unsent(const Request& request, std::string_view bytes, std::string_view why);
   /// A node refused what had been sent to it.
   void add_refused(Link& link, const Link::Pending& pending, const resp::Refusal& refusal, std::string_view reply);
+  /// A node did not know its script: `bytes` is to be sent instead.
+  void add_unloaded(Link& link, const Link::Pending& pending, std::string bytes);
   /// Its connection was lost, and it may be sent again.
   void add_lost(Link& link, const Link::Pending& pending, std::string_view why);
   /// A request of a session that has holds was answered (or is in doubt), not refused.
@@ -75,6 +77,7 @@ class HoldTable {
 
   Holds::iterator find(const Request& request);
   Holds::iterator obtain(const Request& request, uint32_t in_flight);
+  Holds::iterator obtain_for(Link& link, const Link::Pending& pending);
   void take_back(Holds::iterator it, Held held, bool pause_first);
   void insert_refused(Hold& hold, Held held);
   void pause(Hold& hold, uint8_t attempts);

@@ -14,6 +14,7 @@
 
 #include "config/settings.h"
 #include "policy/guard.h"
+#include "proxy/core/script_registry.h"
 #include "proxy/core/slot_map.h"
 #include "proxy/core/stats.h"
 #include "resp/command_table.h"
@@ -58,6 +59,8 @@ class Process {
   std::vector<uint16_t> slots_touched_since(int64_t since_us) const;
   int64_t touched_known_since_us() const { return started_us_; }
 
+  ScriptRegistry& scripts() { return scripts_; }
+
   /// Commands that the table lacks and an upstream was asked about. Found once, they stay. `known`: whether it was
   /// asked lately; the result is null if the upstream does not know the command either.
   const resp::CommandSpec* unlisted(std::string_view name, int64_t now_us, bool& known) const;
@@ -76,6 +79,7 @@ class Process {
   const int64_t started_us_;
   const std::string run_id_;
   std::vector<std::unique_ptr<WorkerBoard>> boards_;
+  ScriptRegistry scripts_;
   std::atomic<uint64_t> next_client_id_{1};
 
   mutable std::mutex mutex_;                // guards what follows

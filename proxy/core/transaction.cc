@@ -97,6 +97,7 @@ bool Transaction::queue(const Command& command, const CommandSpec& spec) {
     return true;
   }
   bytes_ += command.bytes().size();
+  if (spec.local == LocalAction::kEval) session_.worker().show_script(command.arg(1));
   items_.push_back(make_item(command, spec));
   session_.reply("+QUEUED\r\n");
   return true;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "proxy/core/handlers.h"
 #include "proxy/core/topology_keeper.h"
 #include "resp/refusal.h"
 #include "resp/reply_builder.h"
@@ -262,6 +263,7 @@ void Worker::answer(const Request& request, std::string_view reply) {
 bool Worker::on_upstream_error(Link& link, const Link::Pending& pending, std::string_view reply) {
   const Request& request = pending.request;
   if (!request.session || (request.flags & kNodeBound)) return false;
+  if ((request.flags & kScript) && reply.starts_with("-NOSCRIPT")) return reload_script(link, pending);
   const resp::Refusal refusal = resp::parse_refusal(reply);
   using resp::RefusalKind;
   switch (refusal.kind) {
@@ -278,6 +280,15 @@ bool Worker::on_upstream_error(Link& link, const Link::Pending& pending, std::st
       if (refusal.kind != RefusalKind::kTryAgain && refusal.kind != RefusalKind::kLoading) refresh_topology();
   }
   holds_.add_refused(link, pending, refusal, reply);
+  return true;
+}
+
+// The node does not know a script that clients have shown to us: the EVALSHA becomes an EVAL, once.
+bool Worker::reload_script(Link& link, const Link::Pending& pending) {
+  if (pending.request.flags & kReloaded) return false;
+  std::string eval = eval_for_evalsha(*this, {pending.bytes, pending.size});
+  if (eval.empty()) return false;
+  holds_.add_unloaded(link, pending, std::move(eval));
   return true;
 }
 

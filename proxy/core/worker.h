@@ -140,6 +140,7 @@ class Worker {
   void add_inflight_bytes(size_t n) { inflight_bytes_ += n; }
   void remove_inflight_bytes(size_t n) { inflight_bytes_ -= n; }
   bool backlogged() const { return inflight_bytes_ > settings_.limits.inflight_bytes; }
+  void show_script(std::string_view body) { seen_scripts_.show(process_.scripts(), body); }
   void stall(Session* session) { stalled_.push_back(session->id()); }
 
   /// Runs `action` in a turn at least `delay_ms` from now.
@@ -150,6 +151,7 @@ class Worker {
 
   void count_active_clients();
   bool on_upstream_error(Link& link, const Link::Pending& pending, std::string_view reply);
+  bool reload_script(Link& link, const Link::Pending& pending);
   bool send_to_slot(const Link::Pending& pending, uint16_t slot);
   void send_unusable(const Request& request, std::string_view bytes);
   std::string_view why_unusable(uint16_t slot) const;
@@ -196,6 +198,7 @@ class Worker {
   std::vector<uint64_t> resumable_, stalled_;
   std::multimap<uint64_t, std::function<void()>> timers_;  // by the time, in ms of the clock extended to 64 bits
   std::unique_ptr<TopologyKeeper> keeper_;
+  SeenScripts seen_scripts_;
 };
 
 }  // namespace corral::core

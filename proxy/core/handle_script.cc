@@ -1,0 +1,100 @@
+// Scripts and functions: forwarded to the owner of the keys that they declare.
+//
+// A script is remembered when it is seen (script_registry.h); if a node answers NOSCRIPT, the EVALSHA is sent again as
+// the EVAL that it stands for, in its place in the order (HoldTable).
+//
+// A script that declares no key goes to any master. If it then asks for a key of another node it is refused before it
+// has written anything, since all its keys are in one slot (Redis 7.0, script.c, scriptVerifyClusterState: the first
+// key decides, and each further one is checked). So it is tried on the other masters in turn; on one of them its key
+// lives.
+#include "proxy/core/handlers.h"
+#include "proxy/core/parsed_request.h"
+#include "proxy/core/session.h"
+#include "proxy/core/worker.h"
+#include "resp/reply_builder.h"
+
+namespace corral::core {
+
+using resp::Command;
+using resp::CommandSpec;
+using resp::LocalAction;
+
+namespace {
+
+constexpr std::string_view kNonLocalKey = "attempted to access a non local key in a cluster node";
+
+class KeylessScript final : public Task {
+ public:
+  static void start(Session& session, std::string_view bytes, uint8_t flags) {
+    auto* task = new KeylessScript(session, bytes, flags);
+    task->send(any_slot(session));
+  }
+
+  void on_reply(uint32_t, std::string_view reply) override {
+    if (reply[0] == '-' && reply.find(kNonLocalKey) != reply.npos && try_next()) return;
+    session_.resume(Session::kWalk);
+    session_.worker().answer(whole_, reply);
+    delete this;
+  }
+
+ private:
+  KeylessScript(Session& session, std::string_view bytes, uint8_t flags)
+      : session_(session), whole_(session.request_for_reply(any_slot(session), flags)), bytes_(bytes) {}
+
+  void send(uint16_t slot) {
+    Request request = whole_;
+    request.task = this;
+    request.slot = slot;
+    session_.add_reference();
+    session_.worker().send(request, bytes_);
+  }
+
+  // What the client sends from now on may want what the script does.
+  bool try_next() {
+    const auto& masters = session_.worker().map().masters;
+    if (++tried_ >= masters.size() || !session_.open()) return false;
+    session_.pause(Session::kWalk);
+    send(masters[(session_.id() + tried_) % masters.size()].first_slot);
+    return true;
+  }
+
+  Session& session_;
+  const Request whole_;  // holds a reference to the session
+  const std::string bytes_;
+  size_t tried_ = 0;
+};
+
+bool declares_keys(Session& session, const Command& command, const CommandSpec& spec) {
+  std::vector<uint32_t>& indexes = session.worker().scratch_indexes();
+  indexes.clear();
+  return !resp::find_keys(spec, command, indexes) || !indexes.empty();
+}
+
+}  // namespace
+
+void handle_script(Session& session, const Command& command, const CommandSpec& spec) {
+  Worker& worker = session.worker();
+  if (spec.local == LocalAction::kEval) worker.show_script(command.arg(1));
+  if (!declares_keys(session, command, spec) && worker.map().masters.size() > 1) {
+    return KeylessScript::start(session, command.bytes(), request_flags(spec));
+  }
+  handle_forward(session, command, spec);
+}
+
+std::shared_ptr<const std::string> script_of(Worker& worker, const Command& command) {
+  return command.argc() < 2 ? nullptr : worker.process().scripts().find(command.arg(1));
+}
+
+std::string eval_for_evalsha(Worker& worker, std::string_view bytes) {
+  const ParsedRequest parsed(worker, bytes);
+  if (!parsed.spec() || parsed.spec()->local != LocalAction::kEvalSha) return {};
+  const auto body = script_of(worker, parsed.command());
+  if (!body) return {};
+  std::vector<std::string_view> args = {parsed.spec()->is(resp::kFlagReadOnly) ? "EVAL_RO" : "EVAL", *body};
+  for (size_t i = 2; i < parsed.command().argc(); ++i) args.push_back(parsed.command().arg(i));
+  std::string out;
+  resp::append_command(out, args);
+  return out;
+}
+
+}  // namespace corral::core
