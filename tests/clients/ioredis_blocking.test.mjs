@@ -15,7 +15,7 @@ function isBlocked(redis, name) {
 for (const flavor of flavors) {
   describe(flavor.name, () => {
     it('waits for an element of a list', async (t) => {
-      const connectionName = unique('waiting').replaceAll(':', '-');
+      const connectionName = unique('waiting');
       const waiting = open(t, flavor, servers, { connectionName });
       const pushing = open(t, flavor, servers);
       const tag = uniqueTag();
@@ -49,7 +49,7 @@ for (const flavor of flavors) {
     });
 
     it('is woken by CLIENT UNBLOCK', async (t) => {
-      const connectionName = unique('blocked').replaceAll(':', '-');
+      const connectionName = unique('blocked');
       const waiting = open(t, flavor, servers, { connectionName });
       const other = open(t, flavor, servers);
       const id = await waiting.client('ID');
@@ -85,7 +85,7 @@ for (const flavor of flavors) {
 
     it('does not take an element for a client that went away', async (t) => {
       const pushing = open(t, flavor, servers);
-      const connectionName = unique('leaving').replaceAll(':', '-');
+      const connectionName = unique('leaving');
       const leaving = open(t, flavor, servers, { connectionName });
       const list = unique('queue');
       leaving.blpop(list, 0).catch(() => {});

@@ -69,7 +69,7 @@ for (const flavor of flavors) {
     });
 
     it('keeps the options of a connection', async (t) => {
-      const name = unique('connection').replaceAll(':', '-');
+      const name = unique('connection');
       const redis = open(t, flavor, servers, { connectionName: name, db: 0, lazyConnect: true, keyPrefix: 'pre:' });
       await redis.connect();
       assert.equal(await redis.client('GETNAME'), name);
@@ -160,7 +160,7 @@ for (const flavor of flavors) {
       await assert.rejects(redis.evalsha('0'.repeat(40), 1, 'key'), { message: /^NOSCRIPT / });
       assert.equal(await redis.eval('return 7', 0), 7);
       assert.equal(await redis.eval_ro("return redis.call('EXISTS', KEYS[1])", 1, unique()), 0);
-      const name = unique('lib').replaceAll(':', '_');
+      const name = unique('lib').replace('-', '_');
       const code = `#!lua name=${name}\nredis.register_function('f_${name}', function(keys, args) return args[1] end)`;
       assert.equal(await redis.function('LOAD', code), name);
       for (const key of range(20).map(() => unique())) {

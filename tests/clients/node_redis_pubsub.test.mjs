@@ -119,7 +119,7 @@ for (const flavor of flavors) {
       const key = unique();
       await client.set(key, 'seen');
       await eventually('the SET is shown', () => got.some((line) => line.includes(key)));
-      assert.match(got.find((line) => line.includes(key)), /^\d+\.\d{6} \[0 127\.0\.0\.1:\d+\] "SET" "key:[0-9a-f]+" "seen"$/i);
+      assert.match(got.find((line) => line.includes(key)), /^\d+\.\d{6} \[0 127\.0\.0\.1:\d+\] "SET" "key-[0-9a-f]+" "seen"$/i);
     });
   });
 

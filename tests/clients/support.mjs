@@ -46,7 +46,7 @@ export function it(name, ...optionsAndBody) {
 
 // A name that no other test has.
 export function unique(name = 'key') {
-  return `${name}:${randomBytes(6).toString('hex')}`;
+  return `${name}-${randomBytes(6).toString('hex')}`;
 }
 
 // The same with a hash tag, for keys that belong together: `${tag}:a` and `${tag}:b` share a slot.
