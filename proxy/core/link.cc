@@ -3,8 +3,6 @@
 #include <algorithm>
 
 #include "proxy/core/worker.h"
-#include "resp/refusal.h"
-#include "resp/reply_builder.h"
 #include "resp/reply_view.h"
 
 namespace corral::core {
@@ -19,14 +17,6 @@ constexpr size_t kTailStepBytes = 64;
 constexpr uint32_t kLogBlock = 16 * 1024;
 constexpr uint32_t kEnoughForAWrite = 16;
 constexpr int kMaxParts = 64;  // of one write
-
-// The value of `name=` in a line of CLIENT INFO.
-std::string_view field(std::string_view line, std::string_view name) {
-  const size_t at = line.find(name);
-  if (at == std::string_view::npos) return {};
-  const size_t from = at + name.size();
-  return line.substr(from, line.find_first_of(" \r\n", from) - from);
-}
 
 }  // namespace
 
@@ -70,45 +60,27 @@ void Link::connect() {
   socket_ = worker_.transport().connect(address_, this);
 }
 
-// The handshake goes out before anything in the log: AUTH if there is a password, the end of the connection before this
-// one, and CLIENT INFO, which tells how to end this one when its time has come.
+// The handshake goes out before anything in the log.
 void Link::on_connected() {
   state_ = State::kHandshake;
   state_since_ms_ = worker_.now_ms();
-  std::string out;
   const auto& upstream = worker_.settings().upstream;
-  handshake_left_ = 0;
-  const auto add = [&](std::initializer_list<std::string_view> command) {
-    resp::append_command(out, command);
-    ++handshake_left_;
-  };
-  if (!upstream.password.empty()) {
-    add({"AUTH", upstream.username.empty() ? "default" : upstream.username, upstream.password});
-  }
-  if (kind_.resp() == 3) add({"HELLO", "3"});
-  if (kind_.database() != 0) add({"SELECT", std::to_string(kind_.database())});
-  if (!kill_.empty()) {
-    const size_t space = kill_.find(' ');
-    const std::string_view kill = kill_;
-    add({"CLIENT", "KILL", "ID", kill.substr(0, space), "ADDR", kill.substr(space + 1)});
-  }
-  add({"CLIENT", "SETNAME", "corral"});
-  add({"CLIENT", "INFO"});
+  std::string out = handshake_.begin({upstream.username, upstream.password}, kind_);
   const iovec part{out.data(), out.size()};
   if (worker_.transport().write(socket_, &part, 1) != out.size()) fail("could not send the handshake");
 }
 
-void Link::on_handshake_reply(std::string_view bytes) {
-  const resp::ReplyView reply(bytes);
-  const std::string_view text = reply.text();
-  const int convenient = kill_.empty() ? 2 : 3;  // the last ones may be refused (an old server, a user's ACL)
-  if (reply.is_error() && handshake_left_ > convenient) return fail(text);
-  if (--handshake_left_ > 0) return;
-  const std::string_view id = field(text, "id=");
-  kill_ = id.empty() ? std::string() : std::string(id) + ' ' + std::string(field(text, " addr="));
-  state_ = State::kReady;
-  failures_ = 0;
-  flush();
+void Link::on_handshake_reply(std::string_view reply) {
+  switch (handshake_.on_reply(reply)) {
+    case Handshake::Result::kMore:
+      return;
+    case Handshake::Result::kRefused:
+      return fail(resp::ReplyView(reply).text());
+    case Handshake::Result::kDone:
+      state_ = State::kReady;
+      failures_ = 0;
+      flush();
+  }
 }
 
 // Nagle's algorithm (RFC 896), while many clients are active: as long as requests are under way, the next few are

@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "proxy/core/byte_queue.h"
+#include "proxy/core/handshake.h"
 #include "proxy/core/link_kind.h"
 #include "proxy/core/request.h"
 #include "proxy/core/ring.h"
@@ -45,7 +46,7 @@ class Link final : public Endpoint {
   int failures() const { return failures_; }  // in a row
   uint32_t in_flight() const { return pendings_.size(); }
   /// The node's number for this connection, as CLIENT UNBLOCK and CLIENT KILL want it; empty before it is ready.
-  std::string_view id_at_node() const { return std::string_view(kill_).substr(0, kill_.find(' ')); }
+  std::string_view id_at_node() const { return handshake_.id_at_node(); }
 
   /// Takes a request; the link must accept. Nothing is written before flush(). `bytes` is one frame, copied.
   void send(const Request& request, std::string_view bytes);
@@ -98,7 +99,6 @@ class Link final : public Endpoint {
   uint32_t gathering_since_ms_ = 0;  // when the first of these came
   bool blocked_ = false;             // the socket took less than all; on_writable() follows
   uint8_t failures_ = 0;             // in a row, without being ready in between
-  uint8_t handshake_left_ = 0;       // replies
   uint32_t state_since_ms_ = 0;
   uint32_t received_ms_ = 0;  // when the last bytes came
   uint32_t backoff_until_ms_ = 0;
@@ -106,7 +106,7 @@ class Link final : public Endpoint {
   Ring<Pending> pendings_;
   resp::ReplyScanner scanner_;
   std::string tail_;  // of a reply that has not wholly arrived
-  std::string kill_;  // CLIENT KILL arguments for the connection before this one; empty if there was none
+  Handshake handshake_;
 };
 
 }  // namespace corral::core

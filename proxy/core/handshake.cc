@@ -1,0 +1,52 @@
+#include "proxy/core/handshake.h"
+
+#include "resp/reply_builder.h"
+#include "resp/reply_view.h"
+
+namespace corral::core {
+
+namespace {
+
+// The value of `name=` in a line of CLIENT INFO.
+std::string_view field(std::string_view line, std::string_view name) {
+  const size_t at = line.find(name);
+  if (at == std::string_view::npos) return {};
+  const size_t from = at + name.size();
+  return line.substr(from, line.find_first_of(" \r\n", from) - from);
+}
+
+}  // namespace
+
+std::string Handshake::begin(const Login& login, LinkKind kind) {
+  std::string out;
+  left_ = 0;
+  const auto add = [&](std::initializer_list<std::string_view> command) {
+    resp::append_command(out, command);
+    ++left_;
+  };
+  if (!login.password.empty()) add({"AUTH", login.username.empty() ? "default" : login.username, login.password});
+  if (kind.resp() == 3) add({"HELLO", "3"});
+  if (kind.database() != 0) add({"SELECT", std::to_string(kind.database())});
+  const uint8_t needed = left_;
+  if (!last_.empty()) {
+    const std::string_view last = last_;
+    const size_t space = last.find(' ');
+    add({"CLIENT", "KILL", "ID", last.substr(0, space), "ADDR", last.substr(space + 1)});
+  }
+  add({"CLIENT", "SETNAME", "corral"});
+  add({"CLIENT", "INFO"});
+  convenient_ = static_cast<uint8_t>(left_ - needed);
+  return out;
+}
+
+Handshake::Result Handshake::on_reply(std::string_view bytes) {
+  const resp::ReplyView reply(bytes);
+  if (reply.is_error() && left_ > convenient_) return Result::kRefused;
+  if (--left_ > 0) return Result::kMore;
+  const std::string_view text = reply.text();
+  const std::string_view id = field(text, "id=");
+  last_ = id.empty() ? std::string() : std::string(id) + ' ' + std::string(field(text, " addr="));
+  return Result::kDone;
+}
+
+}  // namespace corral::core
