@@ -1,6 +1,7 @@
 #include "proxy/core/hold.h"
 
 #include <algorithm>
+#include <set>
 #include <vector>
 
 #include "proxy/core/handlers.h"
@@ -149,6 +150,29 @@ void HoldTable::on_new_map(const SlotMap& map) {
       obtain(request, link.count(request.session, request.slot));
     }
   });
+}
+
+void HoldTable::on_detached(Link& link) {
+  std::set<Key> writes;
+  for (uint32_t i = 1; i < link.in_flight(); ++i) {
+    const Request& request = link.pending(i).request;
+    if (request.session && !(request.flags & kReadOnly)) writes.insert({request.session->id(), request.slot});
+  }
+  std::vector<std::pair<Request, std::string_view>> again;
+  for (uint32_t i = 1; i < link.in_flight(); ++i) {
+    Link::Pending& pending = link.pending(i);
+    const Request request = pending.request;
+    if (!request.session || request.slot == kNoSlot || (request.flags & (kNodeBound | kDiscard))) continue;
+    if (find(request) != holds_.end()) continue;
+    if (writes.contains({request.session->id(), request.slot})) {
+      obtain(request, link.count(request.session, request.slot));
+    } else {
+      again.emplace_back(request, std::string_view(pending.bytes, pending.size));
+      pending.request = {};
+      pending.request.flags = kDiscard;
+    }
+  }
+  for (const auto& [request, bytes] : again) worker_.send(request, bytes);
 }
 
 int64_t HoldTable::run(uint32_t now_ms) {

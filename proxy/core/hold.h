@@ -49,6 +49,10 @@ class HoldTable {
   /// The owner of some slots has changed: requests under way to the old ones are let finish first.
   void on_new_map(const SlotMap& map);
 
+  /// A link serves one large reply from now on. What was sent behind that reply's request and only reads is sent again
+  /// elsewhere; behind the rest, later requests are held.
+  void on_detached(Link& link);
+
   /// Tries again what is due. Milliseconds until the next is, or -1.
   int64_t run(uint32_t now_ms);
   size_t size() const { return holds_.size(); }

@@ -16,7 +16,8 @@ constexpr size_t kKeptTailBytes = 64 * 1024;
 constexpr size_t kTailStepBytes = 64;
 constexpr uint32_t kLogBlock = 16 * 1024;
 constexpr uint32_t kEnoughForAWrite = 16;
-constexpr int kMaxParts = 64;  // of one write
+constexpr int kMaxParts = 64;           // of one write
+constexpr size_t kFeedBytes = 1 << 20;  // of a large request that wait to be sent
 
 }  // namespace
 
@@ -87,7 +88,7 @@ void Link::on_handshake_reply(std::string_view reply) {
 // gathered until the answers come, until there are enough for a write of their own, or for a millisecond. So a write, a
 // wake-up of the node and a read of its answers serve several of them.
 bool Link::waits_for_more() const {
-  return worker_.many_clients() && pendings_.size() > unsent_ && unsent_ < kEnoughForAWrite &&
+  return worker_.many_clients() && !feeding_ && pendings_.size() > unsent_ && unsent_ < kEnoughForAWrite &&
          worker_.now_ms() == gathering_since_ms_;
 }
 
@@ -103,11 +104,17 @@ bool Link::flush() {
     const size_t taken = worker_.transport().write(socket_, parts, count);
     log_.mark_sent(taken);
     worker_.stats().upstream_writes.add();
+    if (feeding_) [[unlikely]] {
+      log_.release(taken);
+      wrote_ms_ = worker_.now_ms();
+    }
     if (taken < given) {
       blocked_ = true;
-      return false;
+      break;
     }
   }
+  if (feeder_ && log_.unsent() < kFeedBytes / 2) [[unlikely]]
+    feeder_->on_room();
   return false;
 }
 
@@ -120,6 +127,8 @@ void Link::on_writable() {
 // Bytes are copied only where a reply is cut by the end of what was read: then what is missing of it, and no more.
 void Link::on_bytes(const char* data, size_t size) {
   received_ms_ = worker_.now_ms();
+  if (passing_) [[unlikely]]
+    return pass_on(data, size);
   size_t used = 0;
   while (!tail_.empty() && used < size) {
     const size_t step = std::min(size - used, std::max(scanner_.missing(), kTailStepBytes));
@@ -128,7 +137,11 @@ void Link::on_bytes(const char* data, size_t size) {
     const size_t done = consume(tail_.data(), tail_.size());
     if (!socket_) return;  // failed, and has cleared the tail
     if (tail_.size() > kMaxReplyBytes) return fail("a reply is larger than 4 GiB");
-    if (done == 0) continue;
+    if (done == 0) {
+      if (!may_pass()) continue;
+      begin_passing();
+      return pass_on(data + used, size - used);
+    }
     used -= tail_.size() - done;  // what follows is handled where it is
     tail_.clear();
     if (tail_.capacity() > kKeptTailBytes) tail_ = {};
@@ -137,6 +150,10 @@ void Link::on_bytes(const char* data, size_t size) {
   const size_t done = consume(data + used, size - used);
   used += done;
   if (socket_ && used < size) tail_.assign(data + used, size - used);
+  if (used < size && may_pass()) [[unlikely]] {
+    begin_passing();
+    pass_on(nullptr, 0);
+  }
 }
 
 // Handles the whole replies in data; the bytes they took.
@@ -178,9 +195,37 @@ void Link::on_reply(std::string_view reply) {
     reply = piece->verdict();
   }
   pendings_.pop();
+  if (feeding_ && pendings_.empty()) [[unlikely]] {
+    feeding_ = false;
+    feeder_ = nullptr;
+  }
   worker_.on_upstream_reply(*this, done, reply);
   worker_.remove_inflight_bytes(done.size);
   if (socket_) log_.release(done.size);
+  if (detached_ && pendings_.empty()) [[unlikely]]
+    worker_.end_detached(this);
+}
+
+void Link::begin_feeding(const Request& request, Feeder* feeder) {
+  feeder_ = feeder;
+  feeding_ = true;
+  wrote_ms_ = worker_.now_ms();
+  pendings_.push({request, nullptr, 0, worker_.now_ms()});
+}
+
+bool Link::feed(std::string_view bytes) {
+  log_.append(bytes);
+  unsent_ = 1;
+  if (!dirty) worker_.flush_later(this);
+  return log_.unsent() < kFeedBytes;
+}
+
+// From now on the node is to answer within the request timeout.
+void Link::end_feeding() {
+  feeder_ = nullptr;
+  if (pendings_.empty()) return;
+  pendings_.front().sent_ms = worker_.now_ms();
+  pendings_.front().request.flags &= static_cast<uint8_t>(~kMayWait);
 }
 
 uint32_t Link::count(const Session* session, uint16_t slot) {
@@ -204,6 +249,8 @@ void Link::check_timeouts(uint32_t now_ms) {
       if (now_ms - state_since_ms_ > limits.connect_timeout_ms) fail("connecting timed out");
       return;
     case State::kReady:
+      if (passing_) return check_passing(now_ms);
+      if (feeding_ && blocked_ && now_ms - wrote_ms_ > limits.request_timeout_ms) return fail("the node does not read");
       // Stuck is who answers nothing, not who has much to answer.
       if (!pendings_.empty() && !(pendings_.front().request.flags & kMayWait) &&
           now_ms - pendings_.front().sent_ms > limits.request_timeout_ms &&
@@ -223,9 +270,10 @@ void Link::fail(std::string_view reason) {
   const std::string why(reason);  // may point into what is cleared below
   if (socket_) worker_.transport().close(socket_);
   socket_ = nullptr;
-  blocked_ = false;
+  blocked_ = feeding_ = false;
   scanner_.reset();
   tail_ = {};
+  if (passing_) lose_passing();
   const bool was_ready = state_ == State::kReady;
   // The first new attempt comes at once, later ones after 20 ms, 40 ms ... half a second, each up to half as much
   // again.
@@ -236,6 +284,7 @@ void Link::fail(std::string_view reason) {
   worker_.on_link_failed(*this, was_ready, why);
   lose_pendings(why);
   if (delay == 0) state_ = State::kIdle;
+  if (detached_) worker_.end_detached(this);
 }
 
 void Link::abandon() {
@@ -243,6 +292,8 @@ void Link::abandon() {
   state_ = State::kBackoff;
   backoff_until_ms_ = worker_.now_ms() + 1'000'000;
   unsent_ = 0;
+  feeder_ = nullptr;
+  if (passing_) lose_passing();
   while (!pendings_.empty()) {
     const Pending pending = pendings_.front();
     pendings_.pop();

@@ -56,6 +56,26 @@ class Link final : public Endpoint {
   /// the end of the next turn, a millisecond from now at the latest.
   bool flush();
 
+  // --- a large request, on a link of one's own (upload.h) ---
+  /// Who feeds it.
+  class Feeder {
+   public:
+    /// There is room again.
+    virtual void on_room() = 0;
+
+   protected:
+    ~Feeder() = default;
+  };
+  /// Takes a request whose bytes follow in pieces by feed(); nothing else is under way. They are not kept.
+  void begin_feeding(const Request& request, Feeder* feeder);
+  /// False: there is no room for more until on_room() (these bytes have been taken).
+  bool feed(std::string_view bytes);
+  void end_feeding();
+
+  // --- a large reply, passed on to its client as it comes (link_passing.cc) ---
+  /// The client has taken what it was given (or is gone).
+  void on_client_room();
+
   /// How many requests under way are of `session` and `slot`, from index `from` on.
   uint32_t count(const Session* session, uint16_t slot);
   Pending& pending(uint32_t i) { return pendings_[i]; }
@@ -88,6 +108,14 @@ class Link final : public Endpoint {
   void on_reply(std::string_view reply);
   void lose_pendings(std::string_view reason);
   void lose(const Pending& pending, bool was_sent, std::string_view reason);
+  void keep_tail(const char* data, size_t size);
+  bool may_pass();
+  void begin_passing();
+  void pass_on(const char* data, size_t size);
+  void pass_bytes(size_t size);
+  void end_passing();
+  void check_passing(uint32_t now_ms);
+  void lose_passing();
 
   Worker& worker_;
   const NodeId node_;
@@ -107,6 +135,14 @@ class Link final : public Endpoint {
   resp::ReplyScanner scanner_;
   std::string tail_;  // of a reply that has not wholly arrived
   Handshake handshake_;
+  Feeder* feeder_ = nullptr;
+  bool feeding_ = false;   // what is sent is not kept
+  bool passing_ = false;   // the reply to the first request goes to its client as it comes
+  bool waiting_ = false;   // passing: not read from until the client has taken what it was given
+  bool hurried_ = false;   // passing: others have waited long enough
+  bool detached_ = false;  // not shared any more: gone when nothing is under way
+  uint32_t passing_since_ms_ = 0;
+  uint32_t wrote_ms_ = 0;  // when bytes were last taken, while feeding
 };
 
 }  // namespace corral::core

@@ -53,7 +53,8 @@ class ReplyQueue {
     if (empty()) release();
   }
 
-  bool is_next(Ticket ticket) const { return ticket == head_; }
+  /// What is completed next, and is to be shown.
+  bool is_next(Ticket ticket) { return ticket == head_ && !at(ticket).muted; }
 
  private:
   struct Entry {

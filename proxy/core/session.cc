@@ -4,8 +4,10 @@
 #include <utility>
 
 #include "proxy/core/handlers.h"
+#include "proxy/core/link.h"
 #include "proxy/core/subscriptions.h"
 #include "proxy/core/transaction.h"
+#include "proxy/core/upload.h"
 #include "proxy/core/worker.h"
 #include "resp/reply_builder.h"
 
@@ -44,6 +46,8 @@ Session::Session(Worker& worker, uint64_t id, Socket* socket, ClientAddresses ad
       active_ms_(worker.now_ms()),
       largest_reply_(kGuessedReplyBytes) {}
 
+const resp::RequestLimits& Session::request_limits() { return kLimits; }
+
 Session::~Session() { drop_input(); }
 
 // Bytes are copied only where a request is cut by the end of what was read: then what is missing of it, and no more.
@@ -52,7 +56,9 @@ void Session::on_bytes(const char* data, size_t size) {
   active_ms_ = worker_.now_ms();
   worker_.note_active(window_);
   size_t used = 0;
-  if (input_) used = complete_input(data, size);
+  if (upload_) used = feed_upload(data, size);
+  if (used == size || !socket_ || closing_) return;
+  if (input_) used += complete_input(data + used, size - used);
   if (used == size || !socket_ || closing_) return;
   resp::RequestScanner& scanner = worker_.scanner();
   used += consume(data + used, size - used, scanner);
@@ -71,7 +77,12 @@ size_t Session::complete_input(const char* data, size_t size) {
     if (paused_ != 0) continue;
     const size_t done = consume(input_->bytes.data(), input_->bytes.size(), input_->scanner);
     if (!socket_) return size;  // closed
-    if (done == 0) continue;
+    if (done == 0) {
+      upload_if_large();
+      if (upload_ && used < size) used += feed_upload(data + used, size - used);
+      if (!input_) break;
+      continue;
+    }
     used -= input_->bytes.size() - done;  // what follows is handled where it is
     drop_input();
     break;
@@ -104,6 +115,21 @@ void Session::keep(const char* data, size_t size, resp::RequestScanner& scanner)
   input_ = worker_.take_input();
   input_->bytes.assign(data, size);
   std::swap(input_->scanner, scanner);
+  upload_if_large();
+}
+
+// The request that is being received goes to its node as it comes, if it is large and of a kind that can.
+void Session::upload_if_large() {
+  if (paused_ != 0 || upload_ || closing_ || !Upload::suits(*this, *input_)) return;
+  if (!quiet()) return pause(kQuiet);
+  const auto input = std::move(input_);
+  Upload::start(*this, *input);
+}
+
+// How much of data was of the upload.
+size_t Session::feed_upload(const char* data, size_t size) {
+  const size_t used = upload_->feed({data, size});
+  return socket_ ? used : size;
 }
 
 void Session::drop_input() {
@@ -116,9 +142,10 @@ void Session::consume_input() {
   const bool no_more = closing_ || (ended_ && paused_ == 0);
   if (used == input_->bytes.size() || no_more) {
     drop_input();
-  } else if (used > 0) {
-    input_->bytes.erase(0, used);
+    return;
   }
+  input_->bytes.erase(0, used);
+  upload_if_large();
 }
 
 void Session::continue_input() {
@@ -173,8 +200,27 @@ void Session::complete(ReplyQueue::Ticket ticket, std::string_view reply) {
   if (!dirty) worker_.flush_later(this);
 }
 
+void Session::take_part(std::string_view bytes) {
+  if (!socket_) return;
+  if (output_.size() > worker_.settings().limits.client_output_bytes) [[unlikely]] {
+    worker_.stats().clients_overrun.add();
+    return close();
+  }
+  output_.append(bytes);
+  if (!dirty) worker_.flush_later(this);
+}
+
+void Session::end_parts() {
+  source_ = nullptr;
+  if (!late_pushes_.empty()) push(std::exchange(late_pushes_, {}));
+}
+
 void Session::push(std::string_view frames) {
   if (!socket_) return;
+  if (source_ && late_pushes_.size() < worker_.settings().limits.subscriber_output_bytes) {
+    late_pushes_ += frames;
+    return;
+  }
   if (output_.size() > worker_.settings().limits.subscriber_output_bytes) [[unlikely]] {
     worker_.stats().clients_overrun.add();
     return close();
@@ -236,6 +282,8 @@ void Session::close() {
 void Session::on_failed(std::string_view) {
   socket_ = nullptr;
   output_.clear();  // the input may be in use right now
+  if (source_) source_->on_client_room();
+  if (upload_) std::exchange(upload_, nullptr)->on_session_closed();
   if (blocked_command_) std::exchange(blocked_command_, nullptr)->on_session_closed();
   leave_modes();
   worker_.bury(this);
@@ -277,6 +325,7 @@ void Session::flush() {
 }
 
 void Session::after_output() {
+  if (source_ && output_.unsent() < kSoftOutputBytes / 2) source_->on_client_room();
   if ((closing_ || (ended_ && !input_)) && replies_.empty() && output_.empty()) return close();
   if ((paused_ & kFull) && !too_full(2)) worker_.backlogged() ? wait_for_backlog() : resume(kFull);
 }

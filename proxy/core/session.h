@@ -23,8 +23,10 @@
 
 namespace corral::core {
 
+class Link;
 class Subscriptions;
 class Transaction;
+class Upload;
 class Worker;
 
 /// A command of a session that waits at a node for what others do.
@@ -56,6 +58,9 @@ class Session final : public Endpoint {
   ~Session();
   Session(Worker& worker, uint64_t id, Socket* socket, ClientAddresses addresses);
 
+  /// Of what clients send.
+  static const resp::RequestLimits& request_limits();
+
   uint64_t id() const { return id_; }
   int resp() const { return link_kind_.resp(); }
   uint8_t database() const { return link_kind_.database(); }
@@ -86,6 +91,16 @@ class Session final : public Endpoint {
     uint32_t part = 0;
   };
   void set_sink(Sink sink) { sink_ = sink; }
+  // A large reply in parts. Until its end nothing else comes in between.
+  /// Whether the reply to `ticket` is what the client gets next.
+  bool can_take_part(ReplyQueue::Ticket ticket) { return socket_ && replies_.is_next(ticket); }
+  /// `source` is told when the client has taken most of what it was given.
+  void begin_parts(Link* source) { source_ = source; }
+  void take_part(std::string_view bytes);
+  /// The reply is then completed with nothing more.
+  void end_parts();
+  /// Of its output.
+  size_t waiting_bytes() const { return output_.unsent(); }
   /// Out of the order of replies: a message of pub/sub, whole frames.
   void push(std::string_view frames);
   /// `text` begins with its code and has no CRLF.
@@ -109,10 +124,11 @@ class Session final : public Endpoint {
     kFull = 1,
     kLookup = 2,
     kHeld = 4,
-    kWalk = 8,      // a command is under way behind which nothing may be sent (SCAN, EXEC under WATCH, SUBSCRIBE)
-    kQuiet = 16,    // until quiet()
-    kBlocked = 32,  // a command waits at a node for what others do (BLPOP); ends also when the client hangs up
-    kByClient = 64  // CLIENT PAUSE
+    kWalk = 8,       // a command is under way behind which nothing may be sent (SCAN, EXEC under WATCH, SUBSCRIBE)
+    kQuiet = 16,     // until quiet()
+    kBlocked = 32,   // a command waits at a node for what others do (BLPOP); ends also when the client hangs up
+    kByClient = 64,  // CLIENT PAUSE
+    kUpload = 128,   // a large request goes to its node as it comes, and the node has to take it first
   };
   void pause(Pause reason);
   void resume(Pause reason);
@@ -124,6 +140,8 @@ class Session final : public Endpoint {
   void close_after_replies();
   /// Closes at once.
   void close();
+  /// Tells the client, and closes after all replies due.
+  void protocol_error(std::string_view error);
 
   void flush();
   /// Closes if the client has been silent for too long, or (draining) as soon as nothing is under way.
@@ -171,6 +189,7 @@ class Session final : public Endpoint {
   /// Of pub/sub; null as long as nobody has set it.
   Subscriptions* subscriptions() const { return subscriptions_.get(); }
   void set_subscriptions(std::unique_ptr<Subscriptions> subscriptions);
+  void set_upload(Upload* upload) { upload_ = upload; }
   BlockedCommand* blocked() const { return blocked_command_; }
   void set_blocked(BlockedCommand* command) { blocked_command_ = command; }
 
@@ -183,8 +202,9 @@ class Session final : public Endpoint {
   void consume_input();
   void drop_input();
   void leave_modes();
+  void upload_if_large();
+  size_t feed_upload(const char* data, size_t size);
   void keep(const char* data, size_t size, resp::RequestScanner& scanner);
-  void protocol_error(std::string_view error);
   bool too_full(uint32_t share) const;
   void after_output();
   void wait_for_backlog();
@@ -197,9 +217,12 @@ class Session final : public Endpoint {
   Sink sink_;
   std::unique_ptr<PartialInput> input_;
   std::unique_ptr<Details> details_;
+  Link* source_ = nullptr;   // of a large reply in parts
+  std::string late_pushes_;  // what was pushed during it
   std::unique_ptr<Transaction> transaction_;
   std::unique_ptr<Subscriptions> subscriptions_;
   BlockedCommand* blocked_command_ = nullptr;  // not owned
+  Upload* upload_ = nullptr;                   // not owned
   std::string lookup_error_;
   ClientAddresses addresses_;
   LinkKind link_kind_;

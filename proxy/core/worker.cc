@@ -58,6 +58,7 @@ uint32_t Worker::end_turn() {
   }
   flush_all();
   own_links_.bury();
+  ended_links_.clear();
   buried_.clear();
   uint32_t wait_ms = kTickMs;
   if (timer_ms >= 0) wait_ms = std::min(wait_ms, static_cast<uint32_t>(timer_ms));
@@ -233,6 +234,29 @@ void Worker::for_each_link(const std::function<void(Link&)>& visit) {
       if (links_[kind][node]) visit(*links_[kind][node]);
     }
   }
+  std::vector<Link*> detached;  // a copy: they end
+  for (const auto& link : detached_) detached.push_back(link.get());
+  for (Link* link : detached) visit(*link);
+}
+
+void Worker::detach(Link& link) {
+  auto& place = links_[link.kind().index()][link.node()];
+  detached_.push_back(std::move(place));
+}
+
+bool Worker::is_shared(const Link& link) const {
+  const size_t kind = link.kind().index();
+  return kind < links_.size() && link.node() < links_[kind].size() && links_[kind][link.node()].get() == &link;
+}
+
+void Worker::end_detached(Link* link) {
+  const auto it =
+      std::find_if(detached_.begin(), detached_.end(), [&](const auto& other) { return other.get() == link; });
+  if (it == detached_.end()) return;
+  ended_links_.push_back(std::move(*it));
+  detached_.erase(it);
+  forget(link);
+  link->abandon();
 }
 
 void Worker::send_unusable(const Request& request, std::string_view bytes) {

@@ -86,11 +86,15 @@ class Worker {
     }
     return make_link(node, kind);
   }
-  /// Visits the shared ones.
+  /// Visits those that are shared, or were.
   void for_each_link(const std::function<void(Link&)>& visit);
   /// Links for one user at a time: what blocks, watches or streams.
   LinkPool& own_links() { return own_links_; }
   NodeId redirect_target(Link& link, const resp::Refusal& refusal);
+  /// The link is not shared any more: requests go over a new one. It is freed by end_detached().
+  void detach(Link& link);
+  bool is_shared(const Link& link) const;
+  void end_detached(Link* link);
   HoldTable& holds() { return holds_; }
 
   void on_upstream_reply(Link& link, const Link::Pending& pending, std::string_view reply) {
@@ -190,6 +194,7 @@ class Worker {
   std::vector<LinksByNode> links_;                         // by LinkKind::index()
   LinksByNode control_links_;                              // for the topology, so that no client's request delays it
   LinkPool own_links_;
+  LinksByNode detached_, ended_links_;                      // in no order; the second are freed at the end of the turn
   std::map<uint64_t, std::unique_ptr<Session>> sessions_;   // by id: those with a connection
   std::vector<std::unique_ptr<Session>> buried_;            // closed; gone at the end of the turn
   std::map<uint64_t, std::unique_ptr<Session>> lingering_;  // closed, but requests still refer to them

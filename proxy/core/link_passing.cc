@@ -1,0 +1,115 @@
+// Link, the part for large replies: from a few MiB on a reply is not collected but passed on to its client as it comes,
+// at the pace at which the client reads.
+//
+// The connection is then that client's own: new requests go over a fresh one. What had been sent behind the large
+// reply's request cannot be called back; what of it only reads is asked again over the fresh connection, for the rest
+// the clients' later requests wait (HoldTable). If somebody has waited for a second, the reply is read as fast as it
+// comes, into the client's output, whose limit then decides.
+#include "proxy/core/link.h"
+#include "proxy/core/session.h"
+#include "proxy/core/worker.h"
+
+namespace corral::core {
+
+namespace {
+
+constexpr size_t kPassBytes = 4u << 20;    // a reply that is known to be larger is passed on
+constexpr size_t kClientBytes = 1u << 20;  // of it that may wait for the client
+constexpr uint32_t kOthersWaitMs = 1000;
+
+}  // namespace
+
+// A reply for a client that can take it right now: parts of merged replies and what waits for others are collected.
+bool Link::may_pass() {
+  if (state_ != State::kReady || pendings_.empty() || feeding_) return false;
+  if (tail_.size() + scanner_.missing() < kPassBytes || !(detached_ || worker_.is_shared(*this))) return false;
+  const Request& request = pendings_.front().request;
+  return request.session && !request.task && request.session->can_take_part(request.ticket);
+}
+
+void Link::begin_passing() {
+  passing_ = true;
+  hurried_ = waiting_ = false;
+  passing_since_ms_ = worker_.now_ms();
+  pendings_.front().request.session->begin_parts(this);
+  if (detached_) return;
+  detached_ = true;
+  worker_.detach(*this);
+  worker_.holds().on_detached(*this);
+}
+
+void Link::pass_on(const char* data, size_t size) {
+  tail_.append(data, size);
+  const resp::ScanStatus status = scanner_.scan(tail_.data(), tail_.size());
+  if (status == resp::ScanStatus::kError) return fail(scanner_.error());
+  if (status == resp::ScanStatus::kNeedMore) {
+    const size_t passable = scanner_.passable(tail_.size());
+    pass_bytes(passable);
+    if (!socket_) return;
+    scanner_.drop(passable);
+    tail_.erase(0, passable);
+    return;
+  }
+  pass_bytes(scanner_.consumed());
+  if (!socket_) return;
+  const std::string rest = tail_.substr(scanner_.consumed());
+  scanner_.reset();
+  tail_.clear();
+  end_passing();
+  if (socket_ && !rest.empty()) on_bytes(rest.data(), rest.size());
+}
+
+void Link::pass_bytes(size_t size) {
+  Session* session = pendings_.front().request.session;
+  session->take_part({tail_.data(), size});
+  if (!session->open() && pendings_.size() == 1) return worker_.end_detached(this);  // nobody wants the rest
+  if (waiting_ || hurried_ || session->waiting_bytes() < kClientBytes) return;
+  waiting_ = true;
+  worker_.transport().set_reading(socket_, false);
+}
+
+void Link::on_client_room() {
+  if (!waiting_ || !socket_) return;
+  waiting_ = false;
+  received_ms_ = worker_.now_ms();
+  worker_.transport().set_reading(socket_, true);
+}
+
+void Link::check_passing(uint32_t now_ms) {
+  if (pendings_.size() > 1 && now_ms - passing_since_ms_ > kOthersWaitMs) {
+    hurried_ = true;
+    on_client_room();
+  }
+  const int64_t timeout = worker_.settings().upstream.request_timeout_ms;
+  if (!waiting_ && now_ms - received_ms_ > timeout) fail("a reply does not end");
+}
+
+void Link::end_passing() {
+  passing_ = false;
+  const Pending done = pendings_.front();
+  pendings_.pop();
+  on_client_room();
+  worker_.stats().upstream_commands.add();
+  if (done.request.session->holds() > 0) worker_.holds().on_answered(done);
+  done.request.session->end_parts();
+  worker_.answer(done.request, {});
+  worker_.remove_inflight_bytes(done.size);
+  if (!socket_) return;
+  log_.release(done.size);
+  if (pendings_.empty()) worker_.end_detached(this);
+}
+
+// The client has a part of a reply, and can get neither the rest nor an error.
+void Link::lose_passing() {
+  passing_ = waiting_ = false;
+  const Pending lost = pendings_.front();
+  pendings_.pop();
+  worker_.remove_inflight_bytes(lost.size);
+  Session* session = lost.request.session;
+  if (session->holds() > 0) worker_.holds().on_answered(lost);
+  session->end_parts();
+  session->close();
+  session->release();
+}
+
+}  // namespace corral::core
