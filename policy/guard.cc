@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "resp/ascii.h"
+
 namespace corral::policy {
 
 namespace {
@@ -13,7 +15,7 @@ std::string table_name(std::string_view written) {
     if (c == ' ' || c == '|') {
       if (!name.empty() && name.back() != '|') name += '|';
     } else {
-      name += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+      name += resp::lower(c);
     }
   }
   return name;

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "resp/ascii.h"
 #include "resp/command_table.h"
-#include "resp/packed_name.h"
 
 namespace corral::resp {
 namespace {
@@ -29,7 +29,7 @@ enum class Found : uint8_t {
 
 const OptionWord* find_option(const KeySpec& spec, std::string_view argument) {
   for (const OptionWord& option : spec.options)
-    if (equals_ignoring_case(argument, option.word)) return &option;
+    if (same_word(argument, option.word)) return &option;
   return nullptr;
 }
 
@@ -56,10 +56,7 @@ int64_t find_keyword(const KeySpec& spec, const Command& command) {
   auto argc = static_cast<int64_t>(command.argc());
   int64_t step = spec.begin_at < 0 ? -1 : 1;
   for (int64_t i = spec.begin_at < 0 ? argc + spec.begin_at : spec.begin_at; i > 0 && i < argc; i += step) {
-    std::string_view argument = command.arg(i);
-    if (std::equal(argument.begin(), argument.end(), spec.keyword.begin(), spec.keyword.end(),
-                   [](char a, char b) { return lower(a) == lower(b); }))
-      return i + 1;
+    if (same_word(command.arg(i), spec.keyword)) return i + 1;
   }
   return 0;
 }

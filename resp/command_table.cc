@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "resp/ascii.h"
 #include "resp/packed_name.h"
 
 namespace corral::resp {
@@ -216,7 +217,7 @@ const CommandSpec* find_command(std::string_view name) {
 const CommandSpec* find_subcommand(const CommandSpec& container, std::string_view name) {
   size_t prefix = container.name.size() + 1;
   for (const CommandSpec& spec : container.subcommands)
-    if (equals_ignoring_case(name, spec.name.substr(prefix))) return &spec;
+    if (same_word(name, spec.name.substr(prefix))) return &spec;
   return nullptr;
 }
 

@@ -11,16 +11,6 @@
 
 namespace corral::resp {
 
-constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
-
-/// `lowered` is in lower case already.
-constexpr bool equals_ignoring_case(std::string_view text, std::string_view lowered) {
-  if (text.size() != lowered.size()) return false;
-  for (size_t i = 0; i < text.size(); i++)
-    if (lower(text[i]) != lowered[i]) return false;
-  return true;
-}
-
 /// The first eight bytes, the last eight and, of names longer than 16, the eight after the first. Shorter than eight:
 /// all bytes, then zeros. With the length these words tell any two names of up to kMaxSize bytes apart.
 struct PackedName {

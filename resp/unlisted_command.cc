@@ -1,9 +1,9 @@
 // Makes the spec of a command that the table lacks (of a module or a newer server) from what COMMAND INFO says of it.
 // Source: https://redis.io/commands/command; before Redis 7.0 an element ends after the sixth or seventh field.
 #include <algorithm>
-#include <cctype>
 #include <limits>
 
+#include "resp/ascii.h"
 #include "resp/command_table.h"
 
 namespace corral::resp {
@@ -91,12 +91,6 @@ KeySpec key_of_range(const CommandSpec& spec) {
   key.last = spec.last_key < 0 ? spec.last_key : static_cast<int16_t>(spec.last_key - spec.first_key);
   key.step = spec.key_step;
   return key;
-}
-
-std::string lower_case(std::string_view text) {
-  std::string lowered(text);
-  for (char& c : lowered) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return lowered;
 }
 
 bool read_head(const std::vector<ReplyView>& fields, CommandSpec& spec) {

@@ -7,6 +7,7 @@
 #include "proxy/core/session.h"
 #include "proxy/core/transaction.h"
 #include "proxy/core/worker.h"
+#include "resp/ascii.h"
 #include "resp/reply_builder.h"
 
 namespace corral::core {
@@ -93,9 +94,8 @@ class CommandLookup final : public Task {
 // The spec of a command that the table lacks. Null: the reply has been given, or (`wait`) the session waits for a
 // lookup.
 const CommandSpec* find_unlisted(Session& session, const Command& command, bool& wait) {
-  std::string name(command.arg(0));
-  if (name.size() > kMaxAskedName || resp::find_command(name)) return nullptr;
-  for (char& c : name) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  if (command.arg(0).size() > kMaxAskedName || resp::find_command(command.arg(0))) return nullptr;
+  std::string name = resp::lower_case(command.arg(0));
   bool known;
   Worker& worker = session.worker();
   const CommandSpec* spec = worker.process().unlisted(name, worker.transport().wall_clock_us(), known);

@@ -121,15 +121,6 @@ void handle_local(Session& session, const Command& command, const CommandSpec& s
                       "' concerns one node or one connection to it, and is not served through a proxy");
 }
 
-bool same_word(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
-  for (size_t i = 0; i < a.size(); ++i) {
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c; };
-    if (lower(a[i]) != lower(b[i])) return false;
-  }
-  return true;
-}
-
 void reply_help(Session& session, std::string_view container, std::initializer_list<std::string_view> lines) {
   std::string out;
   resp::append_array(out, lines.size() + 1);

@@ -9,6 +9,7 @@
 
 #include "proxy/core/session.h"
 #include "proxy/core/worker.h"
+#include "resp/ascii.h"
 #include "resp/command.h"
 
 namespace corral::core {
@@ -55,8 +56,7 @@ void local_corral_help(Session&, const resp::Command&);
 void local_corral_stats(Session&, const resp::Command&);
 void local_corral_topology(Session&, const resp::Command&);
 
-/// Whether two words are the same but for the case of ASCII letters.
-bool same_word(std::string_view a, std::string_view b);
+using resp::same_word;
 
 /// "SUBCOMMAND <arg>", "    what it does" ... as Redis' HELP subcommands answer.
 void reply_help(Session& session, std::string_view container, std::initializer_list<std::string_view> lines);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "resp/ascii.h"
+
 namespace corral::core {
 
 ParsedRequest::ParsedRequest(Worker& worker, std::string_view bytes) {
@@ -22,8 +24,7 @@ const resp::CommandSpec* find_spec(Worker& worker, const resp::Command& command)
   const resp::CommandSpec* spec = resp::find_command(command.arg(0));
   if (!spec) {
     bool known;
-    std::string name(command.arg(0));
-    for (char& c : name) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+    const std::string name = resp::lower_case(command.arg(0));
     spec = worker.process().unlisted(name, worker.transport().wall_clock_us(), known);
   }
   if (!spec || spec->subcommands.empty() || command.argc() < 2) return spec;

@@ -6,6 +6,7 @@
 #include "policy/glob.h"
 #include "proxy/core/session.h"
 #include "proxy/core/worker.h"
+#include "resp/ascii.h"
 #include "resp/reply_builder.h"
 
 namespace corral::core {
@@ -18,11 +19,6 @@ constexpr uint32_t kRetryMs = 50;
 constexpr size_t kSlotsAtOnce = 16;  // listed again in one step
 constexpr uint32_t kNodesPart = 0, kScanPart = 1;
 constexpr std::string_view kAllKeysOfSlot = "10000000";
-
-bool same_word(std::string_view a, std::string_view b) {
-  return a.size() == b.size() &&
-         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return (x | 32) == (y | 32); });
-}
 
 // Errors that say something about the node's state and not about the command.
 bool is_passing(std::string_view error) {
@@ -264,7 +260,7 @@ void ScanStep::ask_types() {
 
 std::string_view ScanStep::option(std::string_view name) const {
   for (size_t i = 0; i + 1 < options_.size(); i += 2) {
-    if (same_word(options_[i], name)) return options_[i + 1];
+    if (resp::same_word(options_[i], name)) return options_[i + 1];
   }
   return {};
 }

@@ -6,7 +6,7 @@
 
 #include <array>
 
-#include "resp/packed_name.h"
+#include "resp/ascii.h"
 
 namespace corral::core {
 
@@ -51,8 +51,7 @@ void ScriptRegistry::forget_oldest() {
 
 std::shared_ptr<const std::string> ScriptRegistry::find(std::string_view sha) const {
   if (sha.size() != kShaDigits) return nullptr;
-  std::string wanted(sha);
-  for (char& c : wanted) c = resp::lower(c);
+  const std::string wanted = resp::lower_case(sha);
   const std::lock_guard lock(mutex_);
   const auto it = bodies_.find(wanted);
   return it == bodies_.end() ? nullptr : it->second;

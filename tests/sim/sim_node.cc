@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "resp/ascii.h"
 #include "resp/reply_builder.h"
 #include "sim_cluster.h"
 
@@ -20,12 +21,6 @@ std::string error(std::string_view text) {
 std::string integer(int64_t value) {
   std::string out;
   resp::append_integer(out, value);
-  return out;
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
   return out;
 }
 
@@ -102,7 +97,7 @@ void SimNode::on_bytes(Client& client, std::string_view bytes) {
 }
 
 std::string SimNode::execute(Client& client, const resp::Command& command) {
-  const std::string name = lower(command.arg(0));
+  const std::string name = resp::lower_case(command.arg(0));
   const bool asking = std::exchange(client.asking, false);
   if (name == "auth") {
     client.authenticated = command.arg(command.argc() - 1) == cluster_.password;
@@ -201,7 +196,7 @@ std::string SimNode::increment(const std::string& key) {
 // --- CLIENT and CLUSTER ---
 
 std::string SimNode::client_command(Client& client, const resp::Command& command) {
-  const std::string sub = lower(command.arg(1));
+  const std::string sub = resp::lower_case(command.arg(1));
   if (sub == "setname") {
     client.name = command.arg(2);
     return "+OK\r\n";
@@ -217,7 +212,7 @@ std::string SimNode::client_command(Client& client, const resp::Command& command
 std::string SimNode::kill(const resp::Command& command) {
   std::string id, address;
   for (size_t i = 2; i + 1 < command.argc(); i += 2) {
-    (lower(command.arg(i)) == "id" ? id : address) = command.arg(i + 1);
+    (resp::lower_case(command.arg(i)) == "id" ? id : address) = command.arg(i + 1);
   }
   for (const auto& [number, victim] : clients_) {
     if (std::to_string(number) != id || client_address(*victim) != address) continue;
@@ -229,7 +224,7 @@ std::string SimNode::kill(const resp::Command& command) {
 }
 
 std::string SimNode::cluster_command(const resp::Command& command) {
-  const std::string sub = lower(command.arg(1));
+  const std::string sub = resp::lower_case(command.arg(1));
   if (sub == "shards" && cluster_.knows_shards) return shards_.empty() ? shards_ = describe_shards() : shards_;
   if (sub == "slots") return slots_.empty() ? slots_ = describe_slots() : slots_;
   return error("ERR unknown subcommand '" + sub + "'. Try CLUSTER HELP.");
