@@ -112,8 +112,7 @@ TEST(BlockingFailoverTest, the_blocked_follow_a_failover_by_hand) {
   Front front({.cluster = {.replicas_per_master = 1}, .settings = kSettings});
   BlockedClients blocked(front, "hand");
   ASSERT_TRUE(eventually([&] { return front.info_sum("blocked_clients") == static_cast<int64_t>(blocked.size()); }));
-  ASSERT_EQ(front.cluster().node(3).command("CLUSTER", "FAILOVER"), Reply::status("OK"));
-  ASSERT_TRUE(eventually([&] { return front.cluster().owner_seen_by(1, kSlot) == 3; }));
+  front.cluster().fail_over_to(3, kSlot);
   blocked.expect_served(front);
 }
 

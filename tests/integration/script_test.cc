@@ -228,8 +228,7 @@ TEST(ScriptNodesTest, a_new_master_is_told_the_scripts) {
   const std::string key = tag_of_slot(10) + "k";
   const std::string sha = client.command("SCRIPT", "LOAD", "return redis.call('incr', KEYS[1])").text;
   EXPECT_EQ(client.command("EVALSHA", sha, 1, key), Reply::number(1));
-  ASSERT_EQ(cluster.node(3).command("CLUSTER", "FAILOVER"), Reply::status("OK"));
-  ASSERT_TRUE(eventually([&] { return cluster.owner_seen_by(1, 10) == 3; }));
+  cluster.fail_over_to(3, 10);
   EXPECT_EQ(client.command("EVALSHA", sha, 1, key), Reply::number(2));
   const size_t fresh = cluster.add_node();
   cluster.migrate_slot(10, 3, fresh);

@@ -192,6 +192,22 @@ void RedisCluster::end_migration(int slot, size_t from, size_t to) {
   require_ok(node(from).command("CLUSTER", "SETSLOT", slot, "NODE", id(to)), "SETSLOT NODE");
 }
 
+// A failover by hand gives up after five seconds, which busy cores may well take.
+void RedisCluster::fail_over_to(size_t replica, int slot) {
+  const auto done = [&] {
+    for (size_t i = 0; i < size(); ++i) {
+      if (node(i).running() && owner_seen_by(i, slot) != replica) return false;
+    }
+    return true;
+  };
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    const Reply reply = node(replica).command("CLUSTER", "FAILOVER");
+    if (eventually(done, milliseconds(6000))) return;
+    if (reply.is_error() && attempt == 4) throw std::runtime_error("CLUSTER FAILOVER: " + reply.text);
+  }
+  throw std::runtime_error("the replica does not take over");
+}
+
 void RedisCluster::wait_until_agreed(milliseconds timeout) {
   require_eventually(
       "the cluster agrees", [&] { return agreed(); }, timeout);

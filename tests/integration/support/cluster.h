@@ -57,6 +57,9 @@ class RedisCluster {
   void move_key(const std::string& key, size_t from, size_t to);
   void end_migration(int slot, size_t from, size_t to);
 
+  // Makes a replica the master, as an operator does: without loss. Until all running nodes see it as the slot's owner.
+  void fail_over_to(size_t replica, int slot);
+
   // Until all running nodes report cluster_state:ok and the same owners.
   void wait_until_agreed(milliseconds timeout = kPatience);
 
