@@ -32,6 +32,8 @@ export async function startServers() {
   after(async () => {
     child.stdin.end();
     const [status] = await ended;
+    // A client that a failed test left open must not hold up the end.
+    setTimeout(() => process.exit(1), 3000).unref();
     assert.equal(status, 0, 'the servers did not end well; see above');
   });
   const { port, clusterPort, nodes, log } = JSON.parse(first[0]);
@@ -41,7 +43,7 @@ export async function startServers() {
 // A test that fails, rather than holds up all others, if it hangs.
 export function it(name, ...optionsAndBody) {
   const body = optionsAndBody.pop();
-  nodeIt(name, { timeout: 30_000, ...optionsAndBody[0] }, body);
+  nodeIt(name, { timeout: 60_000, ...optionsAndBody[0] }, body);
 }
 
 // A name that no other test has.
@@ -55,7 +57,7 @@ export function uniqueTag(name = 'tag') {
 }
 
 // Waits until `probe` gives something truthy, and returns that. What it throws is thrown on once the time is over.
-export async function eventually(what, probe, timeoutMs = 10_000) {
+export async function eventually(what, probe, timeoutMs = 20_000) {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     let failure;
@@ -78,7 +80,7 @@ export function deferred() {
 }
 
 // Rejects unless `promise` settles in time, so that a test that would hang says for what it waited.
-export async function within(promise, what, timeoutMs = 10_000) {
+export async function within(promise, what, timeoutMs = 20_000) {
   const giveUp = new AbortController();
   const timer = sleep(timeoutMs, undefined, { signal: giveUp.signal }).then(
     () => Promise.reject(new Error(`not within ${timeoutMs} ms: ${what}`)),
