@@ -105,7 +105,7 @@ class LargeValueTest : public ::testing::Test {
   }
   // Another client is served on the node of the large value and on others, at least `least` times, until told to stop.
   void serve_others(Background::Stop stop) {
-    Client other = front_.connect();
+    Client other = front_.connect(milliseconds(60'000));
     for (int i = 0; !stop; ++i) {
       const std::string same = "{large}" + std::to_string(i % 10), far = "far:" + std::to_string(i % 50);
       const auto replies =
@@ -126,10 +126,11 @@ class LargeValueTest : public ::testing::Test {
     return read_value(client, pattern, size);
   }
 
-  Front front_;
+  // A node may take seconds for a copy of 512 MiB, while busy cores fault its pages in: with a GET, all others wait.
+  Front front_{{.settings = "[upstream]\nrequest_timeout = \"60s\"\n"}};
   const uint64_t idle_kib_;
   std::atomic<int> served_ = 0;
-  Client client_ = front_.connect();
+  Client client_ = front_.connect(milliseconds(60'000));
 };
 
 TEST_F(LargeValueTest, one_writes_and_one_reads_and_the_others_are_served) {
@@ -148,7 +149,7 @@ TEST_F(LargeValueTest, one_writes_and_one_reads_and_the_others_are_served) {
   during("read", [&] { EXPECT_TRUE(get(client_, "{large}one", first, size)); });
   during("both", [&] {
     Background writing([&](Background::Stop) {
-      Client writer = front_.connect();
+      Client writer = front_.connect(milliseconds(60'000));
       set(writer, "{large}two", second, size);
     });
     EXPECT_TRUE(get(client_, "{large}one", first, size));
