@@ -8,6 +8,7 @@
 #include <charconv>
 #include <ostream>
 
+#include "config/conflict.h"
 #include "config/loader.h"
 #include "config/printer.h"
 #include "config/version.h"
@@ -53,6 +54,7 @@ std::optional<std::string> apply(const Overrides& overrides, const CommandCheck&
   if (!error && overrides.admin && !overrides.admin->empty()) {
     error = "--admin is not served by this version yet; leave it out, or \"\"";
   }
+  if (auto conflict = find_conflict(settings); !error && conflict) error = conflict->what;
   return error;
 }
 
@@ -63,7 +65,7 @@ void declare_options(CLI::App& app, Invocation& invocation) {
   app.add_option("--listen", overrides.listen, "Where clients connect; may be given several times")
       ->type_name("HOST:PORT")
       ->allow_extra_args(false);
-  app.add_option("--upstream", overrides.upstream, "Nodes of the cluster to ask first")
+  app.add_option("--upstream", overrides.upstream, "Nodes of the cluster (or sentinels) to ask first, or the server")
       ->type_name("HOST:PORT[,HOST:PORT...]");
   app.add_option("--workers", overrides.workers, "Threads that serve clients; 0: one for each core")->type_name("N");
   app.add_option("--admin", overrides.admin, "Not served by this version yet")->type_name("HOST:PORT");

@@ -10,6 +10,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "config/conflict.h"
+
 namespace corral::config {
 namespace {
 
@@ -28,9 +30,9 @@ class DocumentReader {
 
   void read(const toml::table& document) {
     for (const auto& [key, node] : document) read_section(key, node);
-    if (!settings_.upstream.username.empty() && settings_.upstream.password.empty()) {
-      const uint32_t line = document["upstream"]["username"].node()->source().begin.line;
-      add(line, "upstream.username is set and upstream.password is not; a login needs both");
+    if (first_) return;
+    if (auto conflict = find_conflict(settings_)) {
+      add(document[conflict->section][conflict->key].node()->source().begin.line, std::move(conflict->what));
     }
   }
 

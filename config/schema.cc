@@ -16,136 +16,90 @@ constexpr int64_t kSecond = 1000, kHour = 3600 * kSecond, kDay = 24 * kHour;
 constexpr uint64_t kKiB = 1ull << 10, kGiB = 1ull << 30;
 
 constexpr std::array<std::string_view, 6> kLogLevels = {"trace", "debug", "info", "warn", "error", "off"};
+constexpr std::array<std::string_view, 3> kUpstreamModes = {"cluster", "standalone", "sentinel"};
 
-const Field kFields[] = {{"server", "listen", "Where clients connect: one address, or a list of them.",
-                          AddressList{[](Settings & s) -> auto& {return s.server.listen;
-}  // namespace
-, true
-}  // namespace corral::config
+// Finds a member of a section of the settings.
+template <auto section, auto member>
+auto& at(Settings& settings) {
+  return settings.*section.*member;
 }
-, {"server", "announce",
-   "The address that CLUSTER commands tell, for NAT and containers; empty: the one that the client used.",
-   OptionalAddress{[](Settings & s) -> auto& {return s.server.announce;
+template <auto member>
+auto& server(Settings& settings) {
+  return at<&Settings::server, member>(settings);
 }
+template <auto member>
+auto& upstream(Settings& settings) {
+  return at<&Settings::upstream, member>(settings);
 }
+template <auto member>
+auto& limits(Settings& settings) {
+  return at<&Settings::limits, member>(settings);
 }
-, {"server", "workers", "Threads that serve clients; 0: one for each core.",
-   WholeNumber{[](Settings & s) -> auto& {return s.server.workers;
-}
-, 0, 1024
-}
-}
-, {"server", "max_clients", "Clients that may be connected at once.",
-   WholeNumber{[](Settings & s) -> auto& {return s.server.max_clients;
-}
-, 1, 1'000'000
-}
-}
-, {"server", "idle_timeout", "A client that is silent for so long is closed; \"0s\": never.",
-   Duration{[](Settings & s) -> auto& {return s.server.idle_timeout_ms;
-}
-, 0, 365 * kDay
-}
-}
-, {"server", "drain_timeout", "At a stop or a takeover: how long requests under way may still take.",
-   Duration{[](Settings & s) -> auto& {return s.server.drain_timeout_ms;
-}
-, 0, kDay
-}
-}
-,
+std::string& log_level(Settings& settings) { return settings.log_level; }
 
-    {"upstream", "seeds", "Nodes of the cluster to ask first for all the others.",
-     AddressList{[](Settings & s) -> auto& {return s.upstream.seeds;
-}
-, false
-}
-}
-, {"upstream", "connect_timeout", "How long connecting to a node may take.",
-   Duration{[](Settings & s) -> auto& {return s.upstream.connect_timeout_ms;
-}
-, 1, kHour
-}
-}
-, {"upstream", "request_timeout", "How long a request may take, with all its retries.",
-   Duration{[](Settings & s) -> auto& {return s.upstream.request_timeout_ms;
-}
-, 1, kHour
-}
-}
-, {"upstream", "refresh_interval", "How often to ask for the topology when nothing else gives a reason to.",
-   Duration{[](Settings & s) -> auto& {return s.upstream.refresh_interval_ms;
-}
-, 100, kDay
-}
-}
-, {"upstream", "username", "The user to log in to the nodes as; empty: the default user.",
-   Text{[](Settings & s) -> auto& {return s.upstream.username;
-}
-}
-}
-, {"upstream", "password", "The password to log in to the nodes with; empty: no login.",
-   Text{[](Settings & s) -> auto& {return s.upstream.password;
-}
-}
-}
-,
+using Server = ServerSettings;
+using Upstream = UpstreamSettings;
+using Limits = LimitSettings;
+
+const Field kFields[] = {
+    {"server", "listen", "Where clients connect: one address, or a list of them.",
+     AddressList{server<&Server::listen>, true}},
+    {"server", "announce",
+     "The address that CLUSTER commands tell, for NAT and containers; empty: the one that the client used.",
+     OptionalAddress{server<&Server::announce>}},
+    {"server", "workers", "Threads that serve clients; 0: one for each core.",
+     WholeNumber{server<&Server::workers>, 0, 1024}},
+    {"server", "max_clients", "Clients that may be connected at once.",
+     WholeNumber{server<&Server::max_clients>, 1, 1'000'000}},
+    {"server", "idle_timeout", "A client that is silent for so long is closed; \"0s\": never.",
+     Duration{server<&Server::idle_timeout_ms>, 0, 365 * kDay}},
+    {"server", "drain_timeout", "At a stop or a takeover: how long requests under way may still take.",
+     Duration{server<&Server::drain_timeout_ms>, 0, kDay}},
+
+    {"upstream", "mode", "What is upstream: a Redis Cluster, one server, or a master that sentinels watch.",
+     Choice{upstream<&Upstream::mode>, kUpstreamModes}},
+    {"upstream", "seeds",
+     "Nodes of the cluster to ask first for all the others; standalone: the server; sentinel: sentinels to ask first.",
+     AddressList{upstream<&Upstream::seeds>, false}},
+    {"upstream", "master", "The name under which the sentinels watch the master; only for mode \"sentinel\".",
+     Text{upstream<&Upstream::master>}},
+    {"upstream", "connect_timeout", "How long connecting to a node may take.",
+     Duration{upstream<&Upstream::connect_timeout_ms>, 1, kHour}},
+    {"upstream", "request_timeout", "How long a request may take, with all its retries.",
+     Duration{upstream<&Upstream::request_timeout_ms>, 1, kHour}},
+    {"upstream", "refresh_interval",
+     "How often to ask for the topology when nothing else gives a reason to; sentinels are asked every second.",
+     Duration{upstream<&Upstream::refresh_interval_ms>, 100, kDay}},
+    {"upstream", "username", "The user to log in to the nodes as; empty: the default user.",
+     Text{upstream<&Upstream::username>}},
+    {"upstream", "password", "The password to log in to the nodes with; empty: no login.",
+     Text{upstream<&Upstream::password>}},
+    {"upstream", "sentinel_username", "The user to log in to the sentinels as; empty: the default user.",
+     Text{upstream<&Upstream::sentinel_username>}},
+    {"upstream", "sentinel_password", "The password to log in to the sentinels with; empty: no login.",
+     Text{upstream<&Upstream::sentinel_password>}},
 
     {"guard", "deny", "Commands that no client may send (they are answered -NOPERM).",
-     CommandList{[](Settings & s) -> auto& {return s.guard.deny;
-}
-}
-}
-,
+     CommandList{at<&Settings::guard, &GuardSettings::deny>}},
 
     {"limits", "client_output", "Replies that may wait for one client that does not read them.",
-     Size{[](Settings & s) -> auto& {return s.limits.client_output_bytes;
-}
-, 64 * kKiB, 1024 * kGiB
-}
-}
-, {"limits", "client_pipeline", "Requests of one client that may be under way at once.",
-   WholeNumber{[](Settings & s) -> auto& {return s.limits.client_pipeline;
-}
-, 1, 1'000'000
-}
-}
-, {"limits", "inflight", "Requests that may be under way to the nodes, together, of one worker.",
-   Size{[](Settings & s) -> auto& {return s.limits.inflight_bytes;
-}
-, 64 * kKiB, 1024 * kGiB
-}
-}
-, {"limits", "keys_reply", "Elements that a reply to KEYS may have.",
-   WholeNumber{[](Settings & s) -> auto& {return s.limits.keys_reply;
-}
-, 1, 100'000'000
-}
-}
-, {"limits", "subscriber_output", "Messages that may wait for one subscriber that does not read them.",
-   Size{[](Settings & s) -> auto& {return s.limits.subscriber_output_bytes;
-}
-, 64 * kKiB, 1024 * kGiB
-}
-}
-,
+     Size{limits<&Limits::client_output_bytes>, 64 * kKiB, 1024 * kGiB}},
+    {"limits", "client_pipeline", "Requests of one client that may be under way at once.",
+     WholeNumber{limits<&Limits::client_pipeline>, 1, 1'000'000}},
+    {"limits", "inflight", "Requests that may be under way to the nodes, together, of one worker.",
+     Size{limits<&Limits::inflight_bytes>, 64 * kKiB, 1024 * kGiB}},
+    {"limits", "keys_reply", "Elements that a reply to KEYS may have.",
+     WholeNumber{limits<&Limits::keys_reply>, 1, 100'000'000}},
+    {"limits", "subscriber_output", "Messages that may wait for one subscriber that does not read them.",
+     Size{limits<&Limits::subscriber_output_bytes>, 64 * kKiB, 1024 * kGiB}},
 
-    {"log", "level", "What is logged: this level and all above it.",
-     Choice{[](Settings & s) -> auto& {return s.log_level;
-}
-, kLogLevels
-}
-}
-,
-}
-;
+    {"log", "level", "What is logged: this level and all above it.", Choice{log_level, kLogLevels}},
+};
 
 constexpr Unserved kUnserved[] = {
     {"server", "admin", ""},
     {"server", "tls", {}},
     {"server", "users", {}},
-    {"upstream", "mode", "cluster"},
-    {"upstream", "master", {}},
     {"upstream", "tls", {}},
     {"upstream", "replica_reads", "never"},
     {"guard", "keys", {}},

@@ -25,11 +25,17 @@ struct ServerSettings {
 };
 
 struct UpstreamSettings {
+  std::string mode = "cluster";  // standalone sentinel
   std::vector<Address> seeds = {{"127.0.0.1", 7000}};
+  std::string master;  // of the sentinels: the name that they know it by
   int64_t connect_timeout_ms = 1000;
   int64_t request_timeout_ms = 5000;
   int64_t refresh_interval_ms = 10'000;  // of the topology, when nothing else asks for it
   std::string username, password;
+  std::string sentinel_username, sentinel_password;
+
+  /// One server has every key, so that nothing has to be split or refused for the sake of slots.
+  bool has_one_owner() const { return mode != "cluster"; }
 };
 
 struct GuardSettings {

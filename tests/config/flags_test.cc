@@ -132,6 +132,13 @@ TEST(CommandLineError, BadValuesSayWhatIsAllowed) {
   EXPECT_EQ(run({"--log-level", "loud"}).invocation.exit_status, 2);
 }
 
+TEST(CommandLineError, FlagsThatDoNotGoWithTheFile) {
+  const SettingsFile file("upstream.mode = \"standalone\"\n");
+  EXPECT_EQ(run({"--config", file.path(), "--upstream", "a:1"}).invocation.exit_status, std::nullopt);
+  expect_error(run({"--config", file.path(), "--upstream", "a:1,b:1"}),
+               "upstream.seeds has 2 addresses and upstream.mode is \"standalone\"; it must be one server");
+}
+
 TEST(CommandLineError, MissingFile) {
   expect_error(run({"--config", "no/such.toml"}), "no/such.toml: cannot be read: No such file or directory");
 }

@@ -51,12 +51,31 @@ request_timeout = "2s"
 refresh_interval = "1m"
 username = "corral"
 password = "p\"w\\")");
+  EXPECT_EQ(settings.upstream.mode, "cluster");
   EXPECT_EQ(settings.upstream.seeds, (std::vector<Address>{{"a", 7000}, {"b", 7001}}));
   EXPECT_EQ(settings.upstream.connect_timeout_ms, 300);
   EXPECT_EQ(settings.upstream.request_timeout_ms, 2000);
   EXPECT_EQ(settings.upstream.refresh_interval_ms, 60'000);
   EXPECT_EQ(settings.upstream.username, "corral");
   EXPECT_EQ(settings.upstream.password, "p\"w\\");
+}
+
+TEST(Load, UpstreamKindsAreTakenOver) {
+  const Settings standalone = loaded("[upstream]\nmode = \"standalone\"\nseeds = \"a:6379\"");
+  EXPECT_EQ(standalone.upstream.mode, "standalone");
+  EXPECT_TRUE(standalone.upstream.has_one_owner());
+  const Settings sentinel = loaded(R"([upstream]
+mode = "sentinel"
+master = "mymaster"
+seeds = ["a:26379", "b:26379"]
+sentinel_username = "watcher"
+sentinel_password = "pw")");
+  EXPECT_EQ(sentinel.upstream.mode, "sentinel");
+  EXPECT_TRUE(sentinel.upstream.has_one_owner());
+  EXPECT_EQ(sentinel.upstream.master, "mymaster");
+  EXPECT_EQ(sentinel.upstream.sentinel_username, "watcher");
+  EXPECT_EQ(sentinel.upstream.sentinel_password, "pw");
+  EXPECT_FALSE(loaded("[upstream]\nmode = \"cluster\"\nmaster = \"\"").upstream.has_one_owner());
 }
 
 TEST(Load, GuardLimitsAndLogAreTakenOver) {
@@ -85,7 +104,7 @@ TEST(Load, ValuesAtTheEndsOfARangeAreAllowed) {
 }
 
 TEST(Load, UnservedSettingsThatAskForWhatHappensAnywayAreAllowed) {
-  loaded("[server]\nadmin = \"\"\n[upstream]\nmode = \"cluster\"\nreplica_reads = \"never\"");
+  loaded("[server]\nadmin = \"\"\n[upstream]\nreplica_reads = \"never\"");
 }
 
 TEST(LoadError, UnknownSettingIsNamedWithWhatThereIs) {
@@ -182,6 +201,37 @@ TEST(LoadError, UsernameWithoutPassword) {
             "test.toml:3: upstream.username is set and upstream.password is not; a login needs both");
 }
 
+TEST(LoadError, SentinelUsernameWithoutPassword) {
+  EXPECT_EQ(error_of("[upstream]\nmode = \"sentinel\"\nmaster = \"m\"\nsentinel_username = \"me\""),
+            "test.toml:4: upstream.sentinel_username is set and upstream.sentinel_password is not; a login needs both");
+}
+
+TEST(LoadError, UpstreamModeIsOneOfAList) {
+  EXPECT_EQ(error_of("[upstream]\nmode = \"single\""),
+            "test.toml:2: upstream.mode is \"single\"; it must be one of \"cluster\" \"standalone\" \"sentinel\"");
+}
+
+TEST(LoadError, SentinelWithoutMaster) {
+  EXPECT_EQ(error_of("[upstream]\nseeds = [\"a:1\", \"b:1\"]\nmode = \"sentinel\""),
+            "test.toml:3: upstream.mode is \"sentinel\" and upstream.master is not set; it must name the master as the "
+            "sentinels do");
+}
+
+TEST(LoadError, WhatIsForSentinelsOnlyInAnotherMode) {
+  const std::string cluster = " is set and upstream.mode is \"cluster\"; it goes with \"sentinel\" only";
+  const std::string standalone = " is set and upstream.mode is \"standalone\"; it goes with \"sentinel\" only";
+  EXPECT_EQ(error_of("[upstream]\nmaster = \"m\""), "test.toml:2: upstream.master" + cluster);
+  EXPECT_EQ(error_of("[upstream]\nmode = \"standalone\"\nmaster = \"m\""), "test.toml:3: upstream.master" + standalone);
+  EXPECT_EQ(error_of("[upstream]\nsentinel_password = \"p\""), "test.toml:2: upstream.sentinel_password" + cluster);
+  EXPECT_EQ(error_of("[upstream]\nsentinel_username = \"u\"\nsentinel_password = \"p\""),
+            "test.toml:2: upstream.sentinel_username" + cluster);
+}
+
+TEST(LoadError, StandaloneIsOneServer) {
+  EXPECT_EQ(error_of("[upstream]\nmode = \"standalone\"\nseeds = [\"a:1\", \"b:1\"]"),
+            "test.toml:3: upstream.seeds has 2 addresses and upstream.mode is \"standalone\"; it must be one server");
+}
+
 TEST(LoadError, DenyListHoldsCommandNamesOnly) {
   const std::string allowed = "; it must be a list of commands such as \"DEBUG\", or with a subcommand \"CONFIG SET\"";
   EXPECT_EQ(error_of("[guard]\ndeny = \"DEBUG\""), "test.toml:2: guard.deny is \"DEBUG\"" + allowed);
@@ -212,9 +262,6 @@ TEST(LoadError, SettingsThatAreNotServedYetAreRefused) {
   EXPECT_EQ(error_of("[server]\nusers = [\"user a on\"]"), "test.toml:2: server.users" + leave_it_out);
   EXPECT_EQ(error_of("[server]\nadmin = \"127.0.0.1:9380\""),
             "test.toml:2: server.admin" + leave_it_out + " or say \"\"");
-  EXPECT_EQ(error_of("[upstream]\nmode = \"sentinel\""),
-            "test.toml:2: upstream.mode" + leave_it_out + " or say \"cluster\"");
-  EXPECT_EQ(error_of("[upstream]\nmaster = \"m\""), "test.toml:2: upstream.master" + leave_it_out);
   EXPECT_EQ(error_of("[upstream]\nreplica_reads = \"prefer\""),
             "test.toml:2: upstream.replica_reads" + leave_it_out + " or say \"never\"");
   EXPECT_EQ(error_of("[guard]\nkeys = \"scan\""), "test.toml:2: guard.keys" + leave_it_out);

@@ -17,7 +17,8 @@ namespace {
 Settings all_changed() {
   Settings s;
   s.server = {{{"::1", 1}, {"/run/a \"b\".sock", 0}}, "[::2]:3", 7, 11, 1500, 60'000};
-  s.upstream = {{{"a", 1}, {"1.2.3.4", 2}}, 1, 3'600'000, 100, "us\\er", "p\"a\tss\x01 \xc3\xa9"};
+  s.upstream = {"sentinel", {{"a", 1}, {"1.2.3.4", 2}}, "ma\"ster", 1,   3'600'000, 100,
+                "us\\er",   "p\"a\tss\x01 \xc3\xa9",    "watcher",  "pw"};
   s.guard.deny = {"KEYS", "CONFIG SET"};
   s.limits = {65537, 3, 1ull << 40, 99, 131072};
   s.log_level = "off";
@@ -44,6 +45,7 @@ TEST(PrintSettings, ChangedSettingsLoadAgainToTheSame) {
   ASSERT_TRUE(again) << again.error;
   EXPECT_EQ(again->server.listen, changed.server.listen);
   EXPECT_EQ(again->upstream.seeds, changed.upstream.seeds);
+  EXPECT_EQ(again->upstream.master, changed.upstream.master);
   EXPECT_EQ(again->upstream.username, changed.upstream.username);
   EXPECT_EQ(again->upstream.password, changed.upstream.password);
   EXPECT_EQ(again->guard.deny, changed.guard.deny);

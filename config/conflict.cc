@@ -1,0 +1,53 @@
+// See conflict.h.
+#include "config/conflict.h"
+
+#include <fmt/format.h>
+
+namespace corral::config {
+namespace {
+
+std::optional<Conflict> in_upstream(std::string_view key, std::string what) {
+  return Conflict{"upstream", key, fmt::format("upstream.{} {}", key, what)};
+}
+
+std::string only_for_sentinel(const UpstreamSettings& upstream) {
+  return fmt::format("is set and upstream.mode is \"{}\"; it goes with \"sentinel\" only", upstream.mode);
+}
+
+std::optional<Conflict> find_login_conflict(const UpstreamSettings& upstream) {
+  if (!upstream.username.empty() && upstream.password.empty()) {
+    return in_upstream("username", "is set and upstream.password is not; a login needs both");
+  }
+  if (!upstream.sentinel_username.empty() && upstream.sentinel_password.empty()) {
+    return in_upstream("sentinel_username", "is set and upstream.sentinel_password is not; a login needs both");
+  }
+  return {};
+}
+
+std::optional<Conflict> find_sentinel_conflict(const UpstreamSettings& upstream) {
+  if (upstream.mode == "sentinel") {
+    if (!upstream.master.empty()) return {};
+    return in_upstream("mode",
+                       "is \"sentinel\" and upstream.master is not set; it must name the master as the sentinels do");
+  }
+  if (!upstream.master.empty()) return in_upstream("master", only_for_sentinel(upstream));
+  if (!upstream.sentinel_username.empty()) return in_upstream("sentinel_username", only_for_sentinel(upstream));
+  if (!upstream.sentinel_password.empty()) return in_upstream("sentinel_password", only_for_sentinel(upstream));
+  return {};
+}
+
+}  // namespace
+
+std::optional<Conflict> find_conflict(const Settings& settings) {
+  const UpstreamSettings& upstream = settings.upstream;
+  if (auto conflict = find_login_conflict(upstream)) return conflict;
+  if (auto conflict = find_sentinel_conflict(upstream)) return conflict;
+  if (upstream.mode == "standalone" && upstream.seeds.size() > 1) {
+    return in_upstream("seeds",
+                       fmt::format("has {} addresses and upstream.mode is \"standalone\"; it must be one server",
+                                   upstream.seeds.size()));
+  }
+  return {};
+}
+
+}  // namespace corral::config
