@@ -201,7 +201,7 @@ std::string SimNode::client_command(Client& client, const resp::Command& command
     client.name = command.arg(2);
     return "+OK\r\n";
   }
-  if (sub == "kill") return kill(command);
+  if (sub == "kill") return kill(client, command);
   if (sub != "info") return error("ERR unknown subcommand");
   std::string out;
   resp::append_bulk(out, "id=" + std::to_string(client.id) + " addr=" + client_address(client) + " laddr=" +
@@ -209,13 +209,14 @@ std::string SimNode::client_command(Client& client, const resp::Command& command
   return out;
 }
 
-std::string SimNode::kill(const resp::Command& command) {
+// As SKIPME yes: not the caller, whose number and address may be those of a connection before a restart.
+std::string SimNode::kill(const Client& caller, const resp::Command& command) {
   std::string id, address;
   for (size_t i = 2; i + 1 < command.argc(); i += 2) {
     (resp::lower_case(command.arg(i)) == "id" ? id : address) = command.arg(i + 1);
   }
   for (const auto& [number, victim] : clients_) {
-    if (std::to_string(number) != id || client_address(*victim) != address) continue;
+    if (number == caller.id || std::to_string(number) != id || client_address(*victim) != address) continue;
     victim->connection.leave(true);
     clients_.erase(number);
     return integer(1);

@@ -73,7 +73,7 @@ class SimNode final : public Acceptor {
   void forget(uint64_t id) { clients_.erase(id); }
   std::string execute(Client& client, const resp::Command& command);
   std::string client_command(Client& client, const resp::Command& command);
-  std::string kill(const resp::Command& command);
+  std::string kill(const Client& caller, const resp::Command& command);
   std::string cluster_command(const resp::Command& command);
   std::string describe_shards();
   std::string describe_slots();
