@@ -35,7 +35,8 @@ enum class Merge : uint8_t {
   kSum,         // DEL, EXISTS, DBSIZE ...: integers added
   kAllOk,       // MSET, FLUSHALL ...: OK if all say so, else the first error
   kFirst,       // SCRIPT LOAD: all answer the same
-  kAnyOk,       // SCRIPT KILL: OK if any says so, else the first error
+  kAnyOk,       // SCRIPT KILL: OK if any says so, else an error, of a busy node if there is one
+  kBusiest,     // FUNCTION STATS: of the node that runs something, if there is one
   kMinimums,    // SCRIPT EXISTS: arrays of integers, the least of each place
   kScan,        // one cursor over all masters
   kKeys,        // KEYS

@@ -1,5 +1,6 @@
 // Nearly all replies and most elements are scalars that have arrived whole: scalar_size() finds their end at once, and
-// says "not so" to everything else, which then goes through the states. No recursion: the depth is a small array.
+// says "not so" to everything else, which then goes through the states. No recursion, and no depth: it is enough to count the elements that
+// are still to begin.
 #include "resp/reply_scanner.h"
 
 #include <algorithm>
@@ -54,14 +55,13 @@ ScanStatus ReplyScanner::scan(const char* data, size_t size) {
       return ScanStatus::kFrame;
     }
     reset();
-    left_[0] = 1;
+    left_ = 1;
     state_ = State::kElement;
   }
   for (;;) {
     if (state_ == State::kElement) {
       scan_whole_elements(data, size);
-      if (left_[depth_] == 0) {
-        if (depth_-- > 0) continue;
+      if (left_ == 0) {
         state_ = State::kIdle;
         return ScanStatus::kFrame;
       }
@@ -74,7 +74,7 @@ ScanStatus ReplyScanner::scan(const char* data, size_t size) {
 /// Takes scalars as long as they are ordinary and whole.
 void ReplyScanner::scan_whole_elements(const char* data, size_t size) {
   assert(pos_ <= size);
-  uint32_t left = left_[depth_];
+  uint64_t left = left_;
   size_t pos = pos_;
   while (left > 0) {
     const size_t whole = scalar_size(data + pos, size - pos);
@@ -82,7 +82,7 @@ void ReplyScanner::scan_whole_elements(const char* data, size_t size) {
     pos += whole;
     --left;
   }
-  left_[depth_] = left;
+  left_ = left;
   pos_ = pos;
 }
 
@@ -168,10 +168,10 @@ ScanStatus ReplyScanner::begin_aggregate(const char* data, size_t size) {
   const char type = data[pos_];
   if (header.value == -1 && type == '*') return element_ends(header.end);
   if (header.value < 0 || header.value > kMaxElements) return fail("invalid length of an aggregate");
-  if (depth_ == kMaxDepth) return fail("nested too deep");
+  if (left_ > kMaxLeft) return fail("announces too many elements");
   const bool pairs = type == '%' || type == '|';
-  if (type != '|') --left_[depth_];
-  left_[++depth_] = static_cast<uint32_t>(header.value) * (pairs ? 2 : 1);
+  if (type != '|') --left_;
+  left_ += static_cast<uint64_t>(header.value) * (pairs ? 2 : 1);
   pos_ = header.end;
   return ScanStatus::kFrame;
 }
@@ -194,7 +194,7 @@ ReplyScanner::Header ReplyScanner::read_header(const char* data, size_t size) {
 
 ScanStatus ReplyScanner::element_ends(size_t end) {
   pos_ = end;
-  --left_[depth_];
+  --left_;
   state_ = State::kElement;
   return ScanStatus::kFrame;
 }
@@ -236,7 +236,6 @@ void ReplyScanner::reset() {
   pos_ = mark_ = 0;
   missing_ = 1;
   error_ = {};
-  depth_ = 0;
   state_ = State::kIdle;
 }
 

@@ -1,4 +1,5 @@
-// Finds the end of a reply: every type of RESP2 and RESP3, nested at most 128 deep, attributes included.
+// Finds the end of a reply: every type of RESP2 and RESP3, nested to any depth (a script may answer with some thousand
+// levels), attributes included.
 //
 // In place and resumable like RequestScanner: after kNeedMore call scan() with the same start and more bytes. It keeps
 // no bytes and allocates nothing. Of a reply that is passed on before it has wholly arrived, the caller need not keep
@@ -6,7 +7,6 @@
 // refused. Source: the RESP3 specification, https://github.com/redis/redis-specifications.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -17,7 +17,6 @@ namespace corral::resp {
 
 class ReplyScanner {
  public:
-  static constexpr int kMaxDepth = 128;
   static constexpr int64_t kMaxBulkBytes = int64_t{4} * 1024 * 1024 * 1024;
   static constexpr int64_t kMaxElements = 0x7FFFFFFF;  // pairs, of a map
 
@@ -70,11 +69,11 @@ class ReplyScanner {
   size_t mark_ = 0;  // kLine: the line does not end before here. kBulk: where it ends, CRLF included
   size_t missing_ = 1;
   std::string_view error_;
-  int depth_ = 0;  // of aggregates around the element
   State state_ = State::kIdle;
-  // Elements still to begin at each depth, up to depth_. At depth 0 that is the reply itself. An attribute is one
-  // element more than its aggregate declares.
-  std::array<uint32_t, kMaxDepth + 1> left_;
+  static constexpr uint64_t kMaxLeft = uint64_t{1} << 62;
+  // Elements still to begin, of the reply and all its aggregates; at first the reply itself. An attribute is one element
+  // more than its aggregate declares.
+  uint64_t left_ = 0;
 };
 
 }  // namespace corral::resp

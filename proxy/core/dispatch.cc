@@ -94,7 +94,9 @@ class CommandLookup final : public Task {
 // The spec of a command that the table lacks. Null: the reply has been given, or (`wait`) the session waits for a
 // lookup.
 const CommandSpec* find_unlisted(Session& session, const Command& command, bool& wait) {
+  // A server would also tell what "config|get" is, but takes it for a command no more than the table does.
   if (command.arg(0).size() > kMaxAskedName || resp::find_command(command.arg(0))) return nullptr;
+  if (command.arg(0).find('|') != std::string_view::npos) return nullptr;
   std::string name = resp::lower_case(command.arg(0));
   bool known;
   Worker& worker = session.worker();
@@ -110,6 +112,10 @@ const CommandSpec* find_unlisted(Session& session, const Command& command, bool&
 // refused here, before any policy looks at the command.
 bool admit(Session& session, const CommandSpec& spec) {
   if (!session.worker().process().guard().denies(spec)) return true;
+  if ((session.modes() & Session::kQueueing) && spec.is(resp::kFlagNoMulti)) {
+    reject(session, "ERR Command not allowed inside a transaction");  // Redis says so whoever the user is
+    return false;
+  }
   session.worker().stats().guard_denied.add();
   std::string name(spec.name);
   for (char& c : name) c = c == '|' ? ' ' : c;
@@ -204,7 +210,13 @@ bool handle(Session& session, const Command& command) {
   if (!spec) [[unlikely]] {
     reply_unknown(session, command);
   } else if (!spec->arity_fits(command.argc())) [[unlikely]] {
-    reject(session, "ERR wrong number of arguments for '" + std::string(spec->name) + "' command");
+    const std::string text = "wrong number of arguments for '" + std::string(spec->name) + "' command";
+    if (spec->local == resp::LocalAction::kExec) {  // Redis: server.c, rejectCommand
+      session.transaction().discard();
+      session.reply_error("EXECABORT Transaction discarded because of: " + text);
+    } else {
+      reject(session, "ERR " + text);
+    }
   } else if (admit(session, *spec)) [[likely]] {
     if (session.modes() != 0 && handled_by_mode(session, command, *spec)) [[unlikely]]
       return true;

@@ -84,12 +84,16 @@ std::string ExecTask::load_scripts() {
 
 // MULTI, the commands, EXEC. A refusal of one of the commands makes EXEC say EXECABORT, so nothing was executed.
 bool ExecTask::take(std::string_view reply) {
-  if (taken_ == 0) refusal_.clear();
-  if (refusal_.empty() && is_refusal(reply)) refusal_ = reply;
-  if (++taken_ < piece_replies_) return false;
+  if (taken_ == 0) error_.clear();
+  const bool is_last = ++taken_ == piece_replies_;
+  if (reply[0] == '-' && (error_.empty() || is_refusal(reply)) && (!is_last || is_refusal(reply))) error_ = reply;
+  if (!is_last) return false;
   taken_ = 0;
-  const bool executed = reply[0] != '-';
-  verdict_ = !executed && !refusal_.empty() ? refusal_ : std::string(reply);
+  verdict_ = reply;
+  if (reply[0] != '-' || error_.empty()) return true;
+  // The client has been told +QUEUED: so it hears of the error now, as where a command became wrong after it was
+  // queued.
+  verdict_ = is_refusal(error_) ? error_ : "-EXECABORT Transaction discarded because of: " + error_.substr(1);
   return true;
 }
 

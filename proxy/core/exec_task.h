@@ -41,7 +41,7 @@ class ExecTask final : public Piece {
   bool any_own_ = false;              // an item is run by Corral
   uint32_t piece_replies_ = 0;        // there will be
   uint32_t taken_ = 0;                // of them
-  std::string refusal_;               // the first among them
+  std::string error_;                 // the first among them; a refusal rather than another
   std::string verdict_;
   uint32_t awaited_ = 0;
 };

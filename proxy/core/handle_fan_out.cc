@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "proxy/core/handlers.h"
+#include "proxy/core/parsed_request.h"
 #include "proxy/core/session.h"
 #include "proxy/core/worker.h"
 #include "resp/reply_builder.h"
@@ -47,7 +48,7 @@ class FanOutTask final : public Task {
   void on_reply(uint32_t, std::string_view bytes) override {
     const ReplyView reply(bytes);
     if (reply.is_error()) {
-      if (error_.empty()) error_ = bytes;
+      if (error_.empty() || error_.starts_with("-NOTBUSY")) error_ = bytes;
     } else {
       merge(reply);
     }
@@ -60,8 +61,12 @@ class FanOutTask final : public Task {
     part.task = this;
     part.slot = slot;
     part.session->add_reference();
-    worker_.send(part, bytes_);
+    if (!gets_through()) return worker_.send(part, bytes_);
+    worker_.send_to_node(part, worker_.map().owner[slot], bytes_, true);
   }
+
+  // Past the script that keeps a node busy, and which this is about.
+  bool gets_through() const { return merge_ == Merge::kAnyOk || merge_ == Merge::kBusiest; }
 
   void wait_for_masters() {
     if (worker_.stopping() || worker_.now_ms() - whole_.since_ms > worker_.settings().upstream.request_timeout_ms) {
@@ -74,7 +79,7 @@ class FanOutTask final : public Task {
   }
 
   void merge(const ReplyView& reply) {
-    if (first_.empty()) first_ = reply.bytes();
+    if (first_.empty() || (merge_ == Merge::kBusiest && runs_something(reply))) first_ = reply.bytes();
     sum_ += reply.integer().value_or(0);
     if (merge_ != Merge::kMinimums) return;
     const auto elements = reply.elements();
@@ -82,9 +87,15 @@ class FanOutTask final : public Task {
     for (size_t i = 0; i < elements.size(); ++i) least_[i] = std::min(least_[i], elements[i].integer().value_or(0));
   }
 
+  // FUNCTION STATS: "running_script", its value, ...
+  static bool runs_something(const ReplyView& reply) {
+    const auto elements = reply.elements();
+    return elements.size() >= 2 && !elements[1].is_null();
+  }
+
   void finish() {
     std::string reply = error_;
-    if (merge_ == Merge::kAnyOk && !first_.empty()) reply = first_;
+    if (gets_through() && !first_.empty()) reply = first_;
     if (reply.empty()) reply = merged();
     worker_.answer(whole_, reply);
     delete this;
@@ -95,8 +106,14 @@ class FanOutTask final : public Task {
     if (merge_ == Merge::kSum) {
       resp::append_integer(reply, sum_);
     } else if (merge_ == Merge::kMinimums) {
+      // SCRIPT EXISTS: what clients have shown is there wherever it is wanted.
+      const ParsedRequest parsed(worker_, bytes_);
       resp::append_array(reply, least_.size());
-      for (const int64_t value : least_) resp::append_integer(reply, value);
+      for (size_t i = 0; i < least_.size(); ++i) {
+        const bool seen =
+            i + 2 < parsed.command().argc() && worker_.process().scripts().find(parsed.command().arg(i + 2));
+        resp::append_integer(reply, seen ? 1 : least_[i]);
+      }
     } else {
       reply = first_;
     }

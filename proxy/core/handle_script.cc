@@ -3,10 +3,9 @@
 // A script is remembered when it is seen (script_registry.h); if a node answers NOSCRIPT, the EVALSHA is sent again as
 // the EVAL that it stands for, in its place in the order (HoldTable).
 //
-// A script that declares no key goes to any master. If it then asks for a key of another node it is refused before it
-// has written anything, since all its keys are in one slot (Redis 7.0, script.c, scriptVerifyClusterState: the first
-// key decides, and each further one is checked). So it is tried on the other masters in turn; on one of them its key
-// lives.
+// A script that declares no key goes to any master. If it then asks for a key that lives elsewhere, it is refused;
+// since its very first key decides (Redis 7.0, script.c, scriptVerifyClusterState), it is tried on the other masters in
+// turn: all but the one where that key lives refuse it before it has written anything.
 #include "proxy/core/handlers.h"
 #include "proxy/core/parsed_request.h"
 #include "proxy/core/session.h"

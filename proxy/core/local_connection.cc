@@ -52,6 +52,10 @@ void reply_hello(Session& session) {
 
 void local_ping(Session& session, const Command& command) {
   if (command.argc() > 2) return session.reply_error("ERR wrong number of arguments for 'ping' command");
+  if (const NodeId busy = session.worker().busy_node(); busy != kNoNode) [[unlikely]] {
+    const Request request = session.request_for_reply(kNoSlot, kReadOnly);  // it answers -BUSY, if it still is
+    return session.worker().send_to_node(request, busy, command.bytes(), true);
+  }
   if (command.argc() == 1) return session.reply("+PONG\r\n");
   local_echo(session, command);
 }

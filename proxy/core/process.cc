@@ -25,6 +25,13 @@ uint32_t Process::clients() const {
   return sum;
 }
 
+NodeId Process::busy_node() const {
+  for (const auto& board : boards_) {
+    if (const NodeId node = board->busy_node.load(std::memory_order_relaxed); node != kNoNode) return node;
+  }
+  return kNoNode;
+}
+
 std::vector<std::pair<std::string_view, uint64_t>> Process::totals() const {
   std::vector<std::pair<std::string_view, uint64_t>> result;
   const auto add = [&](std::string_view name, Counter Stats::*counter) {

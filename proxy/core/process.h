@@ -25,6 +25,7 @@ namespace corral::core {
 struct WorkerBoard {
   Stats stats;
   std::atomic<uint32_t> clients{0};
+  std::atomic<NodeId> busy_node{kNoNode};  // with a script of this worker's clients
 };
 
 class Process {
@@ -41,6 +42,8 @@ class Process {
 
   uint64_t next_client_id() { return next_client_id_.fetch_add(1, std::memory_order_relaxed); }
   uint32_t clients() const;
+  /// Of any worker; kNoNode if none is.
+  NodeId busy_node() const;
   std::vector<std::pair<std::string_view, uint64_t>> totals() const;  // of the workers' counters
 
   /// The number that stands for an address; always the same for the same address.

@@ -15,6 +15,7 @@ constexpr uint32_t kTickMs = 100;        // timeouts are checked so often
 constexpr uint32_t kWindowMs = 4;        // in which active clients are counted
 constexpr uint32_t kEnoughInATurn = 32;  // requests, of which the writes to the nodes are well shared
 constexpr uint8_t kMostReroutes = 3;
+constexpr uint32_t kBusyMs = 50;  // a script that runs longer keeps its node busy
 constexpr std::string_view kStopping = "-CLUSTERDOWN the proxy is shutting down\r\n";
 constexpr size_t kSpareInputs = 64, kSpareInputBytes = 64 * 1024;
 
@@ -99,14 +100,28 @@ void Worker::flush_all() {
 void Worker::tick() {
   ticked_ms_ = now_ms_;
   for_each_link([this](Link& link) { link.check_timeouts(now_ms_); });
-  for (auto& link : control_links_) {
-    if (link) link->check_timeouts(now_ms_);
+  for (auto& links : control_links_) {
+    for (auto& link : links) {
+      if (link) link->check_timeouts(now_ms_);
+    }
   }
+  look_for_busy_node();
   own_links_.tick(now_ms_);
   if (!draining_ && settings_.server.idle_timeout_ms == 0) return;
   std::vector<Session*> all;
   for (const auto& [id, session] : sessions_) all.push_back(session.get());
   for (Session* session : all) session->check_idle(now_ms_, draining_);
+}
+
+// A node that runs a script answers nothing else; a client that asks how things are is to learn it (PING: -BUSY).
+void Worker::look_for_busy_node() {
+  NodeId busy = kNoNode;
+  for_each_link([&](Link& link) {
+    if (link.in_flight() == 0) return;
+    const Link::Pending& first = link.pending(0);
+    if ((first.request.flags & kScript) && now_ms_ - first.sent_ms > kBusyMs) busy = link.node();
+  });
+  board_.busy_node.store(busy, std::memory_order_relaxed);
 }
 
 int64_t Worker::run_timers() {
@@ -193,8 +208,10 @@ void Worker::stop() {
   for (const auto& [id, session] : sessions_) all.push_back(session.get());
   for (Session* session : all) session->close();
   for_each_link([](Link& link) { link.fail("shutting down"); });
-  for (auto& link : control_links_) {
-    if (link) link->fail("shutting down");
+  for (auto& links : control_links_) {
+    for (auto& link : links) {
+      if (link) link->fail("shutting down");
+    }
   }
   own_links_.stop();
   holds_.abandon();
@@ -217,10 +234,11 @@ Link* Worker::make_link(NodeId node, LinkKind kind) {
   return links[node].get();
 }
 
-Link& Worker::control_link(NodeId node) {
-  if (control_links_.size() <= node) control_links_.resize(node + 1u);
-  auto& link = control_links_[node];
-  if (!link) link = std::make_unique<Link>(*this, node, LinkKind(), process_.node_address(node));
+Link& Worker::control_link(NodeId node, int resp) {
+  LinksByNode& links = control_links_[resp == 3];
+  if (links.size() <= node) links.resize(node + 1u);
+  auto& link = links[node];
+  if (!link) link = std::make_unique<Link>(*this, node, LinkKind(resp, 0), process_.node_address(node));
   return *link;
 }
 
@@ -268,7 +286,7 @@ void Worker::send_to_node(Request request, NodeId node, std::string_view bytes, 
   request.flags |= kNodeBound;
   if (stopping_) return answer(request, kStopping);
   const LinkKind kind = request.session ? request.session->link_kind() : LinkKind();
-  Link* to = control ? &control_link(node) : usable_link(node, kind);
+  Link* to = control ? &control_link(node, kind.resp()) : usable_link(node, kind);
   if (to && to->accepts()) return to->send(request, bytes);
   answer(request, "-CLUSTERDOWN the connection to a node failed\r\n");
 }

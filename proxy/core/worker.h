@@ -3,6 +3,7 @@
 // for each socket.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -145,6 +146,8 @@ class Worker {
   void remove_inflight_bytes(size_t n) { inflight_bytes_ -= n; }
   bool backlogged() const { return inflight_bytes_ > settings_.limits.inflight_bytes; }
   void show_script(std::string_view body) { seen_scripts_.show(process_.scripts(), body); }
+  /// The node that some worker's script has kept busy for a while; kNoNode if there is none.
+  NodeId busy_node() const { return process_.busy_node(); }
   void stall(Session* session) { stalled_.push_back(session->id()); }
 
   /// Runs `action` in a turn at least `delay_ms` from now.
@@ -160,8 +163,9 @@ class Worker {
   void send_unusable(const Request& request, std::string_view bytes);
   std::string_view why_unusable(uint16_t slot) const;
   Link* make_link(NodeId node, LinkKind kind);
-  Link& control_link(NodeId node);
+  Link& control_link(NodeId node, int resp);
   void tick();
+  void look_for_busy_node();
   int64_t run_timers();
   void flush_all();
 
@@ -192,7 +196,8 @@ class Worker {
   HoldTable holds_;
   using LinksByNode = std::vector<std::unique_ptr<Link>>;  // by NodeId; null where there is none
   std::vector<LinksByNode> links_;                         // by LinkKind::index()
-  LinksByNode control_links_;                              // for the topology, so that no client's request delays it
+  // For the topology and what must get through to a busy node: no client's request delays it. RESP2 and RESP3.
+  std::array<LinksByNode, 2> control_links_;
   LinkPool own_links_;
   LinksByNode detached_, ended_links_;                      // in no order; the second are freed at the end of the turn
   std::map<uint64_t, std::unique_ptr<Session>> sessions_;   // by id: those with a connection

@@ -244,10 +244,8 @@ std::string nested(const std::string& header, int depth) {
   return bytes + ":1\r\n";
 }
 
-TEST(ReplyScanner, scan_NestedAsDeepAsAllowed_IsTakenOneMoreIsNot) {
-  EXPECT_EQ(scan(nested("*1\r\n", ReplyScanner::kMaxDepth)).status, ScanStatus::kFrame);
-  EXPECT_EQ(scan(nested("*1\r\n", ReplyScanner::kMaxDepth + 1)).error, "nested too deep");
-  EXPECT_EQ(scan(nested("|1\r\n", ReplyScanner::kMaxDepth + 1)).error, "nested too deep");
+TEST(ReplyScanner, scan_NestedVeryDeep_IsTaken) {
+  EXPECT_EQ(scan(nested("*1\r\n", 10'000)).status, ScanStatus::kFrame);
 }
 
 TEST(ReplyScanner, scan_AttributesInARow_AreNoNesting) {

@@ -1,0 +1,134 @@
+// Session, the part for what the client sends: requests are found in it where it was read; only what is cut by the end
+// of a read is kept, and large requests are handed on as they come.
+#include <algorithm>
+
+#include "proxy/core/handlers.h"
+#include "proxy/core/session.h"
+#include "proxy/core/upload.h"
+#include "proxy/core/worker.h"
+
+namespace corral::core {
+
+namespace {
+
+constexpr resp::RequestLimits kLimits{.max_args = 1024 * 1024};
+constexpr size_t kInputStepBytes = 256;
+
+// Of the argument that is being received.
+size_t missing_bytes(const PartialInput& input) {
+  const auto partial = input.scanner.partial();
+  const size_t end = size_t{partial.offset} + partial.declared;
+  return end > input.bytes.size() ? end - input.bytes.size() : 0;
+}
+
+}  // namespace
+
+const resp::RequestLimits& Session::request_limits() { return kLimits; }
+
+// Bytes are copied only where a request is cut by the end of what was read: then what is missing of it, and no more.
+void Session::on_bytes(const char* data, size_t size) {
+  if (closing_) return;
+  active_ms_ = worker_.now_ms();
+  worker_.note_active(window_);
+  size_t used = 0;
+  if (upload_) used = feed_upload(data, size);
+  if (used == size || !socket_ || closing_) return;
+  if (input_) used += complete_input(data + used, size - used);
+  if (used == size || !socket_ || closing_) return;
+  resp::RequestScanner& scanner = worker_.scanner();
+  used += consume(data + used, size - used, scanner);
+  if (used < size && socket_ && !closing_) keep(data + used, size - used, scanner);
+  scanner.reset();
+}
+
+// Adds to the input until its request is whole and handled, or all of data is in it; how much of data was used.
+size_t Session::complete_input(const char* data, size_t size) {
+  size_t used = 0;
+  while (used < size) {
+    size_t step = size - used;
+    if (paused_ == 0) step = std::min(step, std::max(missing_bytes(*input_), kInputStepBytes));
+    input_->bytes.append(data + used, step);
+    used += step;
+    if (paused_ != 0) continue;
+    const size_t done = consume(input_->bytes.data(), input_->bytes.size(), input_->scanner);
+    if (!socket_) return size;  // closed
+    if (done == 0) {
+      upload_if_large();
+      if (upload_ && used < size) used += feed_upload(data + used, size - used);
+      if (!input_) break;
+      continue;
+    }
+    used -= input_->bytes.size() - done;  // what follows is handled where it is
+    drop_input();
+    break;
+  }
+  return used;
+}
+
+// Handles the requests in data; the bytes they took. Afterwards the scanner is in the middle of the next one.
+size_t Session::consume(const char* data, size_t size, resp::RequestScanner& scanner) {
+  size_t at = 0;
+  while (at < size && paused_ == 0 && socket_ && !closing_) {
+    const resp::ScanStatus status = scanner.scan(data + at, size - at, kLimits);
+    if (status == resp::ScanStatus::kNeedMore) break;
+    if (status == resp::ScanStatus::kError) {
+      protocol_error(scanner.error());
+      return size;
+    }
+    const resp::Command command = scanner.command(data + at);
+    const bool handled = command.argc() == 0 || handle(*this, command);
+    const size_t length = scanner.consumed();
+    scanner.reset();
+    if (!handled) break;  // paused; it is handled when the pause is over
+    at += length;
+    if (socket_ && (too_full(1) || worker_.backlogged())) pause(kFull);
+  }
+  return at;
+}
+
+void Session::keep(const char* data, size_t size, resp::RequestScanner& scanner) {
+  input_ = worker_.take_input();
+  input_->bytes.assign(data, size);
+  std::swap(input_->scanner, scanner);
+  upload_if_large();
+}
+
+// The request that is being received goes to its node as it comes, if it is large and of a kind that can.
+void Session::upload_if_large() {
+  if (paused_ != 0 || upload_ || closing_ || !Upload::suits(*this, *input_)) return;
+  if (!quiet()) return pause(kQuiet);
+  const auto input = std::move(input_);
+  Upload::start(*this, *input);
+}
+
+// How much of data was of the upload.
+size_t Session::feed_upload(const char* data, size_t size) {
+  const size_t used = upload_->feed({data, size});
+  return socket_ ? used : size;
+}
+
+void Session::drop_input() {
+  if (input_) worker_.give_input(std::move(input_));
+}
+
+void Session::consume_input() {
+  const size_t used = consume(input_->bytes.data(), input_->bytes.size(), input_->scanner);
+  if (!socket_) return;  // closed
+  const bool no_more = closing_ || (ended_ && paused_ == 0);
+  if (used == input_->bytes.size() || no_more) {
+    drop_input();
+    return;
+  }
+  input_->bytes.erase(0, used);
+  upload_if_large();
+}
+
+void Session::continue_input() {
+  resumable = false;
+  if (!socket_ || paused_ != 0) return;
+  if (input_) consume_input();
+  if (socket_ && paused_ == 0 && !ended_) worker_.transport().set_reading(socket_, true);
+  if (!dirty) worker_.flush_later(this);
+}
+
+}  // namespace corral::core
