@@ -120,7 +120,11 @@ TEST(BlockingFailoverTest, the_blocked_follow_a_failover_by_hand) {
 // doubt.
 TEST(BlockingFailoverTest, the_blocked_learn_of_a_killed_master) {
   CORRAL_NEEDS_CLUSTER();
-  Front front({.cluster = {.replicas_per_master = 1, .node_timeout_ms = 1500}, .settings = kSettings});
+  // The request timeout, after which a slot without an owner is reported, is longer than a failover takes.
+  Front front(
+      {.cluster = {.replicas_per_master = 1, .node_timeout_ms = 1500},
+       .settings =
+           "[upstream]\nconnect_timeout = \"300ms\"\nrequest_timeout = \"15s\"\nrefresh_interval = \"500ms\"\n"});
   Client popping = front.connect(), reading = front.connect(), elsewhere = front.connect(), pusher = front.connect();
   const std::string list = tag() + "list", stream = tag() + "stream", far = tag_of_slot(16'000) + "list";
   popping.send(encode({"BLPOP", list, "0"}));

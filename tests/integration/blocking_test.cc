@@ -244,16 +244,16 @@ TEST_P(BlockingTest, nothing_is_given_to_the_dead) {
 
 TEST_P(BlockingTest, the_connection_is_as_before_after_a_wait) {
   for (int i = 0; i < 100; ++i) {
-    const std::string key = "list:" + std::to_string(i % 10);
+    const std::string key = "{t}list:" + std::to_string(i % 10);
     if (i % 10 == 0) both("BLPOP", key, "0.001");
     both("RPUSH", key, i);
     both_pipelined({{"BLPOP", key, "0"},
-                    {"INCR", "n"},
+                    {"INCR", "{t}n"},
                     {"MULTI"},
-                    {"INCR", "n"},
+                    {"INCR", "{t}n"},
                     {"BLPOP", key, "0"},
                     {"LLEN", key},
-                    {"GET", "n"},
+                    {"GET", "{t}n"},
                     {"DISCARD"}});
   }
   EXPECT_LE(front_->info_sum("connected_clients"), 60) << "connections for blocking are used again";
