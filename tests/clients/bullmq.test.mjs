@@ -71,15 +71,16 @@ for (const flavor of flavors) {
     it('delays jobs', async (t) => {
       const { queue: newQueue, worker } = shop(t, flavor);
       const queue = newQueue();
-      const started = Date.now();
       const done = [];
-      worker(async (job) => done.push({ name: job.name, after: Date.now() - started }));
-      await queue.add('later', {}, { delay: 600 });
-      await queue.add('soon', {}, { delay: 200 });
-      await queue.add('now', {});
+      worker(async (job) => done.push({ name: job.name, after: Date.now() - job.timestamp }));
+      await queue.addBulk([
+        { name: 'later', data: {}, opts: { delay: 1200 } },
+        { name: 'soon', data: {}, opts: { delay: 300 } },
+        { name: 'now', data: {} },
+      ]);
       await eventually('three jobs', () => done.length === 3);
       assert.deepEqual(done.map(({ name }) => name), ['now', 'soon', 'later']);
-      assert.ok(done[1].after >= 195 && done[2].after >= 595, JSON.stringify(done));
+      assert.ok(done[1].after >= 300 && done[2].after >= 1200, JSON.stringify(done));
     });
 
     it('goes by priority', async (t) => {

@@ -87,8 +87,9 @@ case $suite in
     copy_of bin lib test package.json tsconfig.json
     keep_packages chai chai-as-promised mocha server-destroy sinon ts-node typescript uuid
     (($#)) || set -- 'test/functional/**/*.ts'
-    run=(npx mocha --no-experimental-strip-types --timeout "$timeout_ms" --reporter json 'test/helpers/*.ts' "$@"
-      --reporter-option output=)
+    # Left out is one that only keeps the client busy, for longer than a slow machine's timeout, which ends mocha.
+    run=(npx mocha --no-experimental-strip-types --timeout "$timeout_ms" --fgrep 'large pipelines without RangeError'
+      --invert --reporter json 'test/helpers/*.ts' "$@" --reporter-option output=)
     ;;
   bullmq)
     copy_of scripts src tests package.json 'tsconfig*.json' 'vitest*.ts'
@@ -133,11 +134,15 @@ for (const [target, tests] of all) {
 }
 if (all.length < 2) process.exit();
 const [redis, corral] = all.map(([, tests]) => tests);
+const groups = new Map();
+const note = (heading, title) => groups.set(heading, [...(groups.get(heading) ?? []), title]);
 for (const [title, { passed, why }] of corral) {
-  if (!passed && redis.get(title)?.passed !== false) console.log(`only through Corral: ${title}\n    ${`${why}`.split('\n')[0]}`);
+  if (passed || redis.get(title)?.passed === false) continue;
+  note(`only through Corral: ${`${why}`.split('\n')[0].replace(/0x\w+|\d{3,}/g, 'N')}`, title);
 }
 for (const [title, { passed }] of redis) {
-  if (!passed) console.log(`${corral.get(title)?.passed ? 'only against redis-server' : 'against both'}: ${title}`);
+  if (!corral.has(title)) note('not run through Corral', title);
+  else if (!passed) note(corral.get(title).passed ? 'only against redis-server' : 'against both', title);
 }
-for (const title of redis.keys()) if (!corral.has(title)) console.log(`not run through Corral: ${title}`);
+for (const [heading, titles] of groups) console.log([`\n${titles.length} ${heading}`, ...titles].join('\n    '));
 END

@@ -16,7 +16,12 @@ const servers = await startServers();
 const flavors = [
   ...ioredis.flavors.map((flavor) => ({
     name: flavor.name,
-    open: (t) => ioredis.open(t, flavor, servers),
+    // Once it is ready: ioredis 5 stumbles over an SSUBSCRIBE that comes before its own INFO.
+    open: async (t) => {
+      const client = ioredis.open(t, flavor, servers);
+      if (client.status !== 'ready') await once(client, 'ready');
+      return client;
+    },
     quit: (client) => client.quit(),
   })),
   ...nodeRedis.flavors.map((flavor) => ({
