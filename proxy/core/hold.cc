@@ -8,6 +8,8 @@
 #include "proxy/core/parsed_request.h"
 #include "proxy/core/session.h"
 #include "proxy/core/worker.h"
+#include "resp/reply_builder.h"
+#include "resp/reply_view.h"
 
 namespace corral::core {
 
@@ -85,11 +87,51 @@ void HoldTable::add_refused(Link& link, const Link::Pending& pending, const resp
   take_back(it, std::move(held), pause_first);
 }
 
-void HoldTable::add_unloaded(Link& link, const Link::Pending& pending, std::string bytes) {
+// A script may return the very words of a NOSCRIPT itself, and must then not run again. The node knows.
+class ScriptCheck final : public Task {
+ public:
+  ScriptCheck(Worker& worker, const Request& request, std::string eval, std::string_view reply)
+      : worker_(worker), request_(request), eval_(std::move(eval)), reply_(reply) {}
+
+  void on_reply(uint32_t, std::string_view bytes) override {
+    const auto exists = resp::ReplyView(bytes).elements();
+    const bool missing = exists.size() == 1 && exists[0].integer() == 0;
+    worker_.holds().on_script_checked(request_, std::move(eval_), !missing, reply_);
+    delete this;
+  }
+
+ private:
+  Worker& worker_;
+  const Request request_;  // holds a reference to the session
+  std::string eval_;
+  const std::string reply_;
+};
+
+void HoldTable::add_unloaded(Link& link, const Link::Pending& pending, std::string eval, std::string_view reply) {
   const auto it = obtain_for(link, pending);
-  Held held{pending.request, std::move(bytes), true};
+  ++it->second.in_flight;  // nothing else is sent meanwhile
+  const ParsedRequest parsed(worker_, {pending.bytes, pending.size});
+  std::string ask;
+  resp::append_command(ask, {"SCRIPT", "EXISTS", parsed.command().arg(1)});
+  Request check = pending.request;
+  check.task = new ScriptCheck(worker_, pending.request, std::move(eval), reply);
+  check.flags = kNodeBound | kReadOnly;
+  check.session->add_reference();
+  link.send(check, ask);
+}
+
+void HoldTable::on_script_checked(const Request& request, std::string eval, bool loaded, std::string_view reply) {
+  const auto it = find(request);
+  if (it == holds_.end()) return worker_.answer(request, reply);  // the worker stops
+  --it->second.in_flight;
+  if (loaded) {
+    worker_.answer(request, reply);
+    if (it->second.in_flight == 0) settle(it);
+    return;
+  }
+  Held held{request, std::move(eval), true};
   held.request.flags |= kReloaded;
-  held.reason = unreachable(pending.request.slot, "its script was being loaded");
+  held.reason = unreachable(request.slot, "its script was being loaded");
   take_back(it, std::move(held), false);
 }
 

@@ -40,8 +40,10 @@ class HoldTable {
   void add_unsent(const Request& request, std::string_view bytes, std::string_view why);
   /// A node refused what had been sent to it.
   void add_refused(Link& link, const Link::Pending& pending, const resp::Refusal& refusal, std::string_view reply);
-  /// A node did not know its script: `bytes` is to be sent instead.
-  void add_unloaded(Link& link, const Link::Pending& pending, std::string bytes);
+  /// A node answered as if it did not know the request's script: if it says so again, `eval` is to be sent instead,
+  /// otherwise `reply` was the script's own.
+  void add_unloaded(Link& link, const Link::Pending& pending, std::string eval, std::string_view reply);
+  void on_script_checked(const Request& request, std::string eval, bool loaded, std::string_view reply);
   /// Its connection was lost, and it may be sent again.
   void add_lost(Link& link, const Link::Pending& pending, std::string_view why);
   /// A request of a session that has holds was answered (or is in doubt), not refused.

@@ -179,6 +179,7 @@ void Session::on_hang_up() {
 
 void Session::on_end() {
   ended_ = true;
+  if (upload_) return close();  // what is being received will never be whole
   if (paused_ == 0 && !resumable) drop_input();  // half a request, of which nothing more comes
   after_output();
 }

@@ -305,7 +305,7 @@ void Worker::answer(const Request& request, std::string_view reply) {
 bool Worker::on_upstream_error(Link& link, const Link::Pending& pending, std::string_view reply) {
   const Request& request = pending.request;
   if (!request.session || (request.flags & kNodeBound)) return false;
-  if ((request.flags & kScript) && reply.starts_with("-NOSCRIPT")) return reload_script(link, pending);
+  if ((request.flags & kScript) && reply.starts_with("-NOSCRIPT")) return reload_script(link, pending, reply);
   const resp::Refusal refusal = resp::parse_refusal(reply);
   using resp::RefusalKind;
   switch (refusal.kind) {
@@ -326,11 +326,11 @@ bool Worker::on_upstream_error(Link& link, const Link::Pending& pending, std::st
 }
 
 // The node does not know a script that clients have shown to us: the EVALSHA becomes an EVAL, once.
-bool Worker::reload_script(Link& link, const Link::Pending& pending) {
+bool Worker::reload_script(Link& link, const Link::Pending& pending, std::string_view reply) {
   if (pending.request.flags & kReloaded) return false;
   std::string eval = eval_for_evalsha(*this, {pending.bytes, pending.size});
   if (eval.empty()) return false;
-  holds_.add_unloaded(link, pending, std::move(eval));
+  holds_.add_unloaded(link, pending, std::move(eval), reply);
   return true;
 }
 

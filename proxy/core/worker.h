@@ -158,7 +158,7 @@ class Worker {
 
   void count_active_clients();
   bool on_upstream_error(Link& link, const Link::Pending& pending, std::string_view reply);
-  bool reload_script(Link& link, const Link::Pending& pending);
+  bool reload_script(Link& link, const Link::Pending& pending, std::string_view reply);
   bool send_to_slot(const Link::Pending& pending, uint16_t slot);
   void send_unusable(const Request& request, std::string_view bytes);
   std::string_view why_unusable(uint16_t slot) const;

@@ -99,6 +99,14 @@ TEST_F(LargeValueTest, ClientThatGoesAwayInTheMiddleClosesTheNodesConnection) {
   EXPECT_EQ(stage.worker.own_links().used(), 0u);
 }
 
+TEST_F(LargeValueTest, ClientThatEndsInTheMiddleClosesTheNodesConnection) {
+  begin_upload();
+  send_value(kLarge / 2);
+  FakeSocket& link = stage.link(kNodeA);
+  stage.client_ends(client);
+  EXPECT_TRUE(link.closed);
+}
+
 TEST_F(LargeValueTest, ReplyIsPassedOnAtTheClientsPace) {
   stage.client_sends(client, "GET bar\r\n");
   stage.taken(kNodeA);

@@ -149,9 +149,25 @@ TEST_F(TransactionTest, ScriptThatTheNodeForgotBecomesAnEvalInItsPlace) {
   stage.received(client);
   stage.taken(kNodeA);
   stage.answer(kNodeA, "-NOSCRIPT No matching script. Please use EVAL.\r\n$1\r\nh\r\n");
+  EXPECT_EQ(stage.taken(kNodeA), Commands{"SCRIPT EXISTS E0E1F9FABFC9D4800C877A703B823AC0578FF8DB"});
+  stage.answer(kNodeA, "*1\r\n:0\r\n");
   EXPECT_EQ(stage.taken(kNodeA), Commands{"EVAL return 1 1 bar"});
   stage.answer(kNodeA, "-NOSCRIPT as the script itself says\r\n");
   EXPECT_EQ(stage.received(client), "-NOSCRIPT as the script itself says\r\n$1\r\nh\r\n");
+}
+
+TEST_F(TransactionTest, ScriptThatSaysNoscriptItselfIsNotRunAgain) {
+  stage.client_sends(client, "EVAL 'return 1' 1 bar\r\n");
+  stage.answer(kNodeA, ":1\r\n");
+  stage.client_sends(client, "EVALSHA e0e1f9fabfc9d4800c877a703b823ac0578ff8db 1 bar\r\n");
+  stage.received(client);
+  stage.answer(kNodeA, "-NOSCRIPT No matching script. Please use EVAL.\r\n");
+  stage.taken(kNodeA);
+  stage.client_sends(client, "GET bar\r\n");
+  EXPECT_EQ(stage.taken(kNodeA), Commands{});
+  stage.answer(kNodeA, "*1\r\n:1\r\n");
+  EXPECT_EQ(stage.received(client), "-NOSCRIPT No matching script. Please use EVAL.\r\n");
+  EXPECT_EQ(stage.taken(kNodeA), Commands{"GET bar"});
 }
 
 TEST_F(TransactionTest, WatchingClientUsesItsOwnConnectionUntilExec) {
