@@ -44,16 +44,16 @@ enum class Merge : uint8_t {
 };
 
 /// What a command is among those of its handling, so that no handler needs names: for kLocal, kTransaction,
-/// kSubscription and scripts. kRefuse: known, but not served through a proxy.
+/// kBlocking, kSubscription and scripts. kRefuse: known, but not served through a proxy.
 // clang-format off
 enum class LocalAction : uint8_t {
   kNone, kRefuse, kPing, kEcho, kQuit, kReset, kSelect, kHello, kAuth, kTime, kInfo, kReadOnly, kReadWrite,
   kClientId, kClientInfo, kClientList, kClientKill, kClientSetName, kClientGetName, kClientSetInfo, kClientNoEvict,
-  kClientReply, kClientHelp, kClusterInfo, kClusterSlots, kClusterShards, kClusterNodes, kClusterKeySlot, kClusterMyId,
-  kClusterHelp, kCorralHelp, kCorralStats, kCorralTopology,
+  kClientReply, kClientUnblock, kClientHelp, kClusterInfo, kClusterSlots, kClusterShards, kClusterNodes,
+  kClusterKeySlot, kClusterMyId, kClusterHelp, kCorralHelp, kCorralStats, kCorralTopology,
   kRole,    // as a master without replicas
   kHangUp,  // closes the connection without a reply
-  kMulti, kExec, kDiscard, kWatch, kUnwatch,
+  kMulti, kExec, kDiscard, kWatch, kUnwatch, kWait,
   kEval, kEvalSha, kScriptLoad, kScriptFlush,
   kSubscribe, kPSubscribe, kSSubscribe, kUnsubscribe, kPUnsubscribe, kSUnsubscribe,
 };

@@ -29,7 +29,7 @@ std::string_view null_exec(const Session& session) { return session.resp() == 3 
 
 ExecTask::ExecTask(Session& session, std::vector<Transaction::Item> items, uint16_t slot, Link* link)
     : session_(session),
-      whole_(session.request_for_reply(slot, kPiece)),
+      whole_(session.request_for_reply(slot, kPiece | kWrites)),
       items_(std::move(items)),
       link_(link),
       replies_(items_.size()) {

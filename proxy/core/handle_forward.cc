@@ -48,7 +48,9 @@ uint16_t any_slot(const Session& session) {
 
 uint8_t request_flags(const CommandSpec& spec) {
   const bool reads = spec.is(resp::kFlagReadOnly) && !spec.is(resp::kFlagWrite);
-  return static_cast<uint8_t>((reads ? kReadOnly : 0) | (spec.handling == resp::Handling::kScript ? kScript : 0));
+  const bool script = spec.handling == resp::Handling::kScript;
+  const bool writes = spec.is(resp::kFlagWrite) || (script && !reads);
+  return static_cast<uint8_t>((reads ? kReadOnly : 0) | (script ? kScript : 0) | (writes ? kWrites : 0));
 }
 
 void handle_forward(Session& session, const Command& command, const CommandSpec& spec) {

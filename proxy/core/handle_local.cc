@@ -83,6 +83,8 @@ LocalFunction function_of(LocalAction action) {
       return local_client_no_evict;
     case LocalAction::kClientReply:
       return local_client_reply;
+    case LocalAction::kClientUnblock:
+      return local_client_unblock;
     case LocalAction::kClientHelp:
       return local_client_help;
     case LocalAction::kClusterInfo:

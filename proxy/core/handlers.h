@@ -63,6 +63,8 @@ void handle_subscription(Session& session, const resp::Command& command, const r
 
 // handle_blocking.cc
 void handle_blocking(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
+/// BlockedCommand::check() of all.
+void check_blocked(Worker& worker);
 
 // scan.cc: walks over the whole keyspace.
 void handle_scan(Session& session, const resp::Command& command);

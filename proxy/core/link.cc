@@ -14,21 +14,21 @@ constexpr std::string_view kGivenUp = "-INDOUBT the connection to the node was g
 constexpr size_t kMaxReplyBytes = 0xFFFF0000;  // what 32-bit sizes hold
 constexpr size_t kKeptTailBytes = 64 * 1024;
 constexpr size_t kTailStepBytes = 64;
-constexpr uint32_t kLogBlock = 16 * 1024;
 constexpr uint32_t kEnoughForAWrite = 16;
 constexpr int kMaxParts = 64;           // of one write
 constexpr size_t kFeedBytes = 1 << 20;  // of a large request that wait to be sent
 
 }  // namespace
 
-Link::Link(Worker& worker, NodeId node, LinkKind kind, config::Address address)
-    : worker_(worker), node_(node), kind_(kind), address_(std::move(address)), log_(worker.pool(), kLogBlock) {}
+Link::Link(Worker& worker, NodeId node, LinkKind kind, config::Address address, uint32_t log_block)
+    : worker_(worker), node_(node), kind_(kind), address_(std::move(address)), log_(worker.pool(), log_block) {}
 
 Link::~Link() {
   if (socket_) worker_.transport().close(socket_);
 }
 
 void Link::push(const Request& request, std::string_view bytes) {
+  if (request.flags & kWrites) request.session->note_written(node_);
   if (unsent_++ == 0) gathering_since_ms_ = worker_.now_ms();
   const char* at = log_.append(bytes);
   pendings_.push({request, at, static_cast<uint32_t>(bytes.size()), worker_.now_ms()});
@@ -210,6 +210,7 @@ void Link::begin_feeding(const Request& request, Feeder* feeder) {
   feeder_ = feeder;
   feeding_ = true;
   wrote_ms_ = worker_.now_ms();
+  if (request.session) request.session->note_written(node_);
   pendings_.push({request, nullptr, 0, worker_.now_ms()});
 }
 

@@ -26,6 +26,8 @@ class Worker;
 
 class Link final : public Endpoint {
  public:
+  static constexpr uint32_t kSharedLogBlock = 16 * 1024;
+
   struct Pending {
     Request request;
     const char* bytes;  // in the log
@@ -33,7 +35,8 @@ class Link final : public Endpoint {
     uint32_t sent_ms;
   };
 
-  Link(Worker& worker, NodeId node, LinkKind kind, config::Address address);
+  /// `log_block`: the log's first block, in bytes.
+  Link(Worker& worker, NodeId node, LinkKind kind, config::Address address, uint32_t log_block = kSharedLogBlock);
   ~Link();
 
   NodeId node() const { return node_; }

@@ -8,8 +8,10 @@ namespace corral::core {
 
 namespace {
 
-constexpr size_t kMostIdle = 256;  // for each node and kind
+constexpr size_t kMostIdle = 2048;  // for each node and kind; as many as were in use in the last minute
 constexpr uint32_t kMostIdleMs = 60'000;
+constexpr size_t kMostConnecting = 64;  // to a node; it accepts as many at a time from each of several workers
+constexpr uint32_t kLogBlock = 256;     // there is one request on it
 
 }  // namespace
 
@@ -22,9 +24,22 @@ Link* LinkPool::take(NodeId node, LinkKind kind) {
     --idle_count_;
     if (!link->connected()) link.reset();  // the node closed it meanwhile
   }
-  if (!link) link = std::make_unique<Link>(worker_, node, kind, worker_.process().node_address(node));
+  const bool is_new = !link;
+  if (is_new) link = std::make_unique<Link>(worker_, node, kind, worker_.process().node_address(node), kLogBlock);
   link->number = next_number_++;
+  if (is_new) note_connecting(*link);
   return used_.emplace(link->number, std::move(link)).first->second.get();
+}
+
+bool LinkPool::has_room(NodeId node, LinkKind kind) {
+  if (const auto it = idle_.find({node, kind}); it != idle_.end() && !it->second.empty()) return true;
+  auto& connecting = connecting_[node];
+  if (connecting.size() < kMostConnecting) return true;
+  std::erase_if(connecting, [this](uint64_t number) {
+    const auto it = used_.find(number);
+    return it == used_.end() || it->second->ready() || !it->second->connected();
+  });
+  return connecting.size() < kMostConnecting;
 }
 
 void LinkPool::give(Link* link) {

@@ -21,6 +21,11 @@ class LinkPool {
 
   /// Never null; it may not be connected yet, or turn out not to connect. It is the caller's until give() or drop().
   Link* take(NodeId node, LinkKind kind);
+  /// Thousands of clients that lost a node at once, or came at once, are not to connect at once: false while many are
+  /// about to, unless there is an idle link. For who can wait.
+  bool has_room(NodeId node, LinkKind kind);
+  /// A link that was taken before, and lost, is about to connect again.
+  void note_connecting(const Link& link) { connecting_[link.node()].push_back(link.number); }
   /// Nothing is under way on it, and its state is that of a new connection.
   void give(Link* link);
   /// Closes it; what is under way is answered -INDOUBT.
@@ -46,7 +51,8 @@ class LinkPool {
   Worker& worker_;
   std::map<std::pair<NodeId, LinkKind>, std::vector<Idle>> idle_;  // the last given back is taken first
   size_t idle_count_ = 0;
-  std::map<uint64_t, std::unique_ptr<Link>> used_;  // by Link::number: runs are to be repeatable
+  std::map<NodeId, std::vector<uint64_t>> connecting_;  // numbers; some of them may be ready or gone
+  std::map<uint64_t, std::unique_ptr<Link>> used_;      // by Link::number: runs are to be repeatable
   uint64_t next_number_ = 1;
   std::vector<std::unique_ptr<Link>> buried_;
 };

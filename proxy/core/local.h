@@ -35,6 +35,7 @@ void local_client_getname(Session&, const resp::Command&);
 void local_client_setinfo(Session&, const resp::Command&);
 void local_client_no_evict(Session&, const resp::Command&);
 void local_client_reply(Session&, const resp::Command&);
+void local_client_unblock(Session&, const resp::Command&);
 void local_client_help(Session&, const resp::Command&);
 /// Sets the name if it is allowed; otherwise replies with the error and returns false.
 bool set_client_name(Session& session, std::string_view name);

@@ -1,11 +1,13 @@
-// CLIENT and its subcommands, for the clients of this process. LIST and KILL ask every worker.
+// CLIENT and its subcommands, for the clients of this process. LIST, KILL and UNBLOCK ask every worker.
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 
 #include "proxy/core/local.h"
+#include "resp/decimal.h"
 #include "resp/reply_builder.h"
 
 namespace corral::core {
@@ -234,6 +236,37 @@ void local_client_reply(Session& session, const Command& command) {
   }
 }
 
+// The worker that has the client asks the node to end the command, and tells what became of it.
+void local_client_unblock(Session& session, const Command& command) {
+  const bool with_error = command.argc() == 4 && same_word(command.arg(3), "ERROR");
+  if (command.argc() > 4) {
+    return session.reply_error("ERR unknown subcommand or wrong number of arguments for '" +
+                               std::string(command.arg(1)) + "'. Try CLIENT HELP.");
+  }
+  if (command.argc() == 4 && !with_error && !same_word(command.arg(3), "TIMEOUT")) {
+    return session.reply_error("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+  }
+  const auto id = resp::parse_decimal(command.arg(2));
+  if (!id) return session.reply_error("ERR value is not an integer or out of range");
+  const Request whole = session.request_for_reply(kNoSlot, 0);
+  Worker& home = session.worker();
+  auto awaited = std::make_shared<uint32_t>(home.process().workers());
+  for (uint32_t i = 0; i < home.process().workers(); ++i) {
+    home.transport().post(i, [=, back = home.index()](Worker& worker) {
+      const auto done = [=, &worker](bool unblocked) {
+        worker.transport().post(back, [=](Worker& asker) {
+          if (*awaited == 0) return;
+          *awaited = unblocked ? 0 : *awaited - 1;
+          if (*awaited == 0) asker.answer(whole, unblocked ? ":1\r\n" : ":0\r\n");
+        });
+      };
+      const Session* found = *id > 0 ? worker.find_session(static_cast<uint64_t>(*id)) : nullptr;
+      BlockedCommand* blocked = found ? found->blocked() : nullptr;
+      blocked ? blocked->unblock(with_error, done) : done(false);
+    });
+  }
+}
+
 void local_client_help(Session& session, const Command&) {
   reply_help(session, "CLIENT",
              {"GETNAME",
@@ -256,6 +289,8 @@ void local_client_help(Session& session, const Command&) {
               "    Set the client library's name and version.",
               "SETNAME <name>",
               "    Assign the name <name> to the current connection.",
+              "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+              "    Unblock the specified blocked client.",
               "HELP",
               "    Print this help."});
 }

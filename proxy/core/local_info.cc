@@ -84,9 +84,11 @@ std::string server_section(Session& session, const Upstream&) {
 }
 
 std::string clients_section(Session& session, const Upstream&) {
-  return line("connected_clients", session.worker().process().clients()) + line("cluster_connections", 0) +
-         line("maxclients", session.worker().settings().server.max_clients) + line("blocked_clients", 0) +
-         line("tracking_clients", 0) + line("clients_in_timeout_table", 0);
+  const Process& process = session.worker().process();
+  return line("connected_clients", process.clients()) + line("cluster_connections", 0) +
+         line("maxclients", session.worker().settings().server.max_clients) +
+         line("blocked_clients", process.blocked_clients()) + line("tracking_clients", 0) +
+         line("clients_in_timeout_table", 0);
 }
 
 std::string memory_section(Session&, const Upstream& up) {

@@ -32,6 +32,12 @@ NodeId Process::busy_node() const {
   return kNoNode;
 }
 
+uint32_t Process::blocked_clients() const {
+  uint32_t sum = 0;
+  for (const auto& board : boards_) sum += board->blocked.load(std::memory_order_relaxed);
+  return sum;
+}
+
 std::vector<std::pair<std::string_view, uint64_t>> Process::totals() const {
   std::vector<std::pair<std::string_view, uint64_t>> result;
   const auto add = [&](std::string_view name, Counter Stats::*counter) {

@@ -26,6 +26,7 @@ struct WorkerBoard {
   Stats stats;
   std::atomic<uint32_t> clients{0};
   std::atomic<NodeId> busy_node{kNoNode};  // with a script of this worker's clients
+  std::atomic<uint32_t> blocked{0};  // clients in BLPOP and its like
 };
 
 class Process {
@@ -44,6 +45,7 @@ class Process {
   uint32_t clients() const;
   /// Of any worker; kNoNode if none is.
   NodeId busy_node() const;
+  uint32_t blocked_clients() const;
   std::vector<std::pair<std::string_view, uint64_t>> totals() const;  // of the workers' counters
 
   /// The number that stands for an address; always the same for the same address.

@@ -41,6 +41,7 @@ enum RequestFlag : uint8_t {
   kMayWait = 16,   // the node may take its time (BLPOP): no timeout
   kPiece = 32,     // the task is a Piece
   kReloaded = 64,  // its script has been given to the node once more (NOSCRIPT)
+  kWrites = 128,   // or may write: WAIT asks the node
 };
 
 struct Request {

@@ -166,7 +166,7 @@ void Session::on_failed(std::string_view) {
   output_.clear();  // the input may be in use right now
   if (source_) source_->on_client_room();
   if (upload_) std::exchange(upload_, nullptr)->on_session_closed();
-  if (blocked_command_) std::exchange(blocked_command_, nullptr)->on_session_closed();
+  if (blocked_command_) blocked_command_->on_session_closed();
   leave_modes();
   worker_.bury(this);
 }
@@ -265,8 +265,9 @@ std::string Session::describe() const {
   static const Details kNone;
   const Details& shown = details_ ? *details_ : kNone;
   const uint32_t now = worker_.now_ms();
-  std::string flags = no_evict_ ? "e" : "";
+  std::string flags = blocked_command_ ? "b" : "";
   if (closing_) flags += 'c';
+  if (no_evict_) flags += 'e';
   if (flags.empty()) flags = "N";
   const size_t waiting = input_ ? input_->bytes.size() : 0;
   std::string line =

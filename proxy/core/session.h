@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -34,8 +35,12 @@ class BlockedCommand {
  public:
   /// The client is gone: nothing is answered any more.
   virtual void on_session_closed() = 0;
-  /// CLIENT UNBLOCK: ends as if its time were over, or with an error.
-  virtual void unblock(bool with_error) = 0;
+  /// CLIENT UNBLOCK: ends as if its time were over, or with an error. `done`, called once, hears whether that is so;
+  /// the command may have got its answer meanwhile.
+  using UnblockDone = std::function<void(bool unblocked)>;
+  virtual void unblock(bool with_error, UnblockDone done) = 0;
+  /// Ten times a second: sees to it that a node that says nothing is not waited for without reason. May end it.
+  virtual void check() = 0;
 
  protected:
   ~BlockedCommand() = default;
@@ -191,7 +196,11 @@ class Session final : public Endpoint {
   void set_subscriptions(std::unique_ptr<Subscriptions> subscriptions);
   void set_upload(Upload* upload) { upload_ = upload; }
   BlockedCommand* blocked() const { return blocked_command_; }
-  void set_blocked(BlockedCommand* command) { blocked_command_ = command; }
+  void set_blocked(BlockedCommand* command);
+  /// The nodes that it wrote to, or may have: bit NodeId % 64, for WAIT.
+  uint64_t written() const { return written_; }
+  void note_written(NodeId node) { written_ |= uint64_t{1} << (node & 63); }
+  void forget_written(uint64_t nodes) { written_ &= ~nodes; }
 
   bool dirty = false;      // in the worker's list of sessions to flush
   bool resumable = false;  // in the worker's list of sessions whose input goes on
@@ -224,6 +233,7 @@ class Session final : public Endpoint {
   BlockedCommand* blocked_command_ = nullptr;  // not owned
   Upload* upload_ = nullptr;                   // not owned
   std::string lookup_error_;
+  uint64_t written_ = 0;
   ClientAddresses addresses_;
   LinkKind link_kind_;
   uint32_t references_ = 0;

@@ -107,6 +107,7 @@ void Worker::tick() {
   }
   look_for_busy_node();
   own_links_.tick(now_ms_);
+  if (board_.blocked > 0) check_blocked(*this);
   if (!draining_ && settings_.server.idle_timeout_ms == 0) return;
   std::vector<Session*> all;
   for (const auto& [id, session] : sessions_) all.push_back(session.get());
@@ -380,8 +381,10 @@ void Worker::on_upstream_lost(Link& link, const Link::Pending& pending, bool may
 void Worker::on_link_failed(Link& link, bool was_ready, std::string_view reason) {
   stats().upstream_errors.add();
   if (was_ready || link.failures() == 1) {
-    transport_.log(LogLevel::kWarn, "node " + link.address().host + ':' + std::to_string(link.address().port) + ": " +
-                                        std::string(reason));
+    const bool shared = link.number == 0;  // of others there may be thousands
+    transport_.log(
+        shared ? LogLevel::kWarn : LogLevel::kDebug,
+        "node " + link.address().host + ':' + std::to_string(link.address().port) + ": " + std::string(reason));
   }
   refresh_topology();
 }

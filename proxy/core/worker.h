@@ -57,6 +57,7 @@ class Worker {
   const SlotMap& map() const { return *map_; }
   uint32_t index() const { return index_; }
   uint32_t now_ms() const { return now_ms_; }
+  uint64_t now64_ms() const { return now64_ms_; }
   resp::RequestScanner& scanner() { return scanner_; }
   /// For the time of one call; whoever uses it clears it first.
   std::vector<uint32_t>& scratch_indexes() { return scratch_indexes_; }
@@ -144,6 +145,7 @@ class Worker {
 
   void add_inflight_bytes(size_t n) { inflight_bytes_ += n; }
   void remove_inflight_bytes(size_t n) { inflight_bytes_ -= n; }
+  void count_blocked(int change) { board_.blocked.fetch_add(static_cast<uint32_t>(change), std::memory_order_relaxed); }
   bool backlogged() const { return inflight_bytes_ > settings_.limits.inflight_bytes; }
   void show_script(std::string_view body) { seen_scripts_.show(process_.scripts(), body); }
   /// The node that some worker's script has kept busy for a while; kNoNode if there is none.

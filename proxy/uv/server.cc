@@ -39,17 +39,19 @@ uint32_t worker_count(const config::Settings& settings) {
   return settings.server.workers > 0 ? settings.server.workers : std::max(1u, std::thread::hardware_concurrency());
 }
 
-// Allows as many open files as max_clients needs, as far as the system lets us.
+// Allows as many open files as max_clients needs, as far as the system lets us. A client that is blocked has an
+// upstream connection of its own.
 void raise_file_limit(uint32_t max_clients) {
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
-  const rlim_t wanted = max_clients + kSpareFiles;
+  const rlim_t wanted = rlim_t{max_clients} * 2 + kSpareFiles;
   if (limit.rlim_cur >= wanted) return;
   rlimit raised{wanted, std::max(limit.rlim_max, wanted)};
   if (setrlimit(RLIMIT_NOFILE, &raised) == 0) return;
   raised = {std::min(wanted, limit.rlim_max), limit.rlim_max};
   setrlimit(RLIMIT_NOFILE, &raised);
-  spdlog::warn("{} open files are allowed, fewer than max_clients = {} needs", raised.rlim_cur, max_clients);
+  spdlog::warn("{} open files are allowed; max_clients = {} may need {}, two for each client that is blocked",
+               raised.rlim_cur, max_clients, wanted);
 }
 
 }  // namespace
