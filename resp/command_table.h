@@ -56,6 +56,7 @@ enum class LocalAction : uint8_t {
   kMulti, kExec, kDiscard, kWatch, kUnwatch, kWait,
   kEval, kEvalSha, kScriptLoad, kScriptFlush,
   kSubscribe, kPSubscribe, kSSubscribe, kUnsubscribe, kPUnsubscribe, kSUnsubscribe,
+  kPublish, kSPublish, kPubSubChannels, kPubSubNumSub, kPubSubNumPat, kPubSubShardChannels, kPubSubShardNumSub,
 };
 
 // Bits of CommandSpec::flags, named as COMMAND INFO names them.

@@ -137,6 +137,8 @@ bool wants_quiet(const Session& session, const Command& command, const CommandSp
       return resp::may_block(spec, command);
     case Handling::kTransaction:
       return spec.local == LocalAction::kWatch;
+    case Handling::kSubscription:
+      return is_subscribing(spec);
     default:
       return false;
   }
@@ -145,14 +147,16 @@ bool wants_quiet(const Session& session, const Command& command, const CommandSp
 // The RESP2 protocol cannot tell messages from replies, so subscribers may say little. Redis: server.c, processCommand.
 bool allowed_to_subscribers(const CommandSpec& spec) {
   using resp::LocalAction;
-  return spec.handling == Handling::kSubscription || spec.local == LocalAction::kPing ||
-         spec.local == LocalAction::kQuit || spec.local == LocalAction::kReset;
+  return is_subscribing(spec) || spec.local == LocalAction::kPing || spec.local == LocalAction::kQuit ||
+         spec.local == LocalAction::kReset;
 }
 
 // Sees to what is different in a mode; true: the command has been dealt with.
 bool handled_by_mode(Session& session, const Command& command, const CommandSpec& spec) {
   if ((session.modes() & Session::kSubscribed) && session.resp() == 2 && !allowed_to_subscribers(spec)) {
-    reject(session, "ERR Can't execute '" + std::string(spec.name) +
+    const bool exec = spec.local == resp::LocalAction::kExec;
+    reject(session, std::string(exec ? "EXECABORT Transaction discarded because of: " : "ERR ") + "Can't execute '" +
+                        std::string(spec.name) +
                         "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context");
     return true;
   }
@@ -196,8 +200,9 @@ bool handle(Session& session, const Command& command) {
     session.reply(error);
     return true;
   }
-  // A command for all nodes would overtake what is held for one of them.
-  if (session.holds() > 0 && spec && spec->handling == Handling::kFanOut) [[unlikely]] {
+  // A command for all nodes would overtake what is held for one of them; a message might, when the home node changes.
+  if (session.holds() > 0 && spec &&
+      (spec->handling == Handling::kFanOut || spec->local == resp::LocalAction::kPublish)) [[unlikely]] {
     session.pause(Session::kHeld);
     return false;
   }

@@ -58,8 +58,15 @@ std::shared_ptr<const std::string> script_of(Worker& worker, const resp::Command
 /// The EVAL that does what the EVALSHA in `bytes` does; empty if its script is not known.
 std::string eval_for_evalsha(Worker& worker, std::string_view bytes);
 
+/// SUBSCRIBE, UNSUBSCRIBE and their kin for patterns and shard channels.
+inline bool is_subscribing(const resp::CommandSpec& spec) {
+  return spec.local >= resp::LocalAction::kSubscribe && spec.local <= resp::LocalAction::kSUnsubscribe;
+}
+
 // handle_subscription.cc
 void handle_subscription(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
+// pubsub_query.cc
+void query_pubsub(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
 
 // handle_blocking.cc
 void handle_blocking(Session& session, const resp::Command& command, const resp::CommandSpec& spec);

@@ -41,11 +41,12 @@ struct Filter {
     if (!ids.empty() && !ids.contains(session.id())) return false;
     if (!addr.empty() && addr != session.addresses().peer) return false;
     if (!laddr.empty() && laddr != session.addresses().local) return false;
-    return (user.empty() || user == "default") && (type.empty() || type == "normal");
+    const bool listens = (session.modes() & Session::kSubscribed) != 0;
+    return (user.empty() || user == "default") && (type.empty() || type == (listens ? "pubsub" : "normal"));
   }
 };
 
-// Of Redis' client types, all of Corral's clients are "normal" ones. False: there is no such type.
+// Of Redis' client types, Corral's clients are "normal" or "pubsub". False: there is no such type.
 bool parse_type(std::string_view text, std::string& type) {
   for (const std::string_view known : {"normal", "master", "replica", "slave", "pubsub"}) {
     if (!same_word(text, known)) continue;

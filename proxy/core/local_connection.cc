@@ -56,6 +56,13 @@ void local_ping(Session& session, const Command& command) {
     const Request request = session.request_for_reply(kNoSlot, kReadOnly);  // it answers -BUSY, if it still is
     return session.worker().send_to_node(request, busy, command.bytes(), true);
   }
+  if (session.resp() == 2 && (session.modes() & Session::kSubscribed)) {
+    std::string out;
+    resp::append_array(out, 2);
+    resp::append_bulk(out, "pong");
+    resp::append_bulk(out, command.argc() == 2 ? command.arg(1) : "");
+    return session.reply(out);
+  }
   if (command.argc() == 1) return session.reply("+PONG\r\n");
   local_echo(session, command);
 }

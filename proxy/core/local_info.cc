@@ -102,6 +102,7 @@ std::string memory_section(Session&, const Upstream& up) {
 std::string persistence_section(Session&, const Upstream&) { return line("loading", 0) + line("async_loading", 0); }
 
 std::string stats_section(Session& session, const Upstream&) {
+  const PubSubRegistry& pubsub = session.worker().process().pubsub();
   uint64_t connections = 0, requests = 0, rejected = 0;
   for (const auto& [name, value] : session.worker().process().totals()) {
     if (name == "connections") connections = value;
@@ -110,7 +111,9 @@ std::string stats_section(Session& session, const Upstream&) {
   }
   return line("total_connections_received", static_cast<int64_t>(connections)) +
          line("total_commands_processed", static_cast<int64_t>(requests)) +
-         line("rejected_connections", static_cast<int64_t>(rejected));
+         line("rejected_connections", static_cast<int64_t>(rejected)) +
+         line("pubsub_channels", static_cast<int64_t>(pubsub.count_names(ChannelKind::kChannel))) +
+         line("pubsub_patterns", static_cast<int64_t>(pubsub.count_names(ChannelKind::kPattern)));
 }
 
 std::string replication_section(Session& session, const Upstream&) {

@@ -80,6 +80,7 @@ SlotMapPtr Process::publish(const ClusterView& view, int64_t now_us) {
   std::vector<NodeId> ids;
   for (const auto& node : view.nodes) {
     ids.push_back(node_id_locked(node.address));
+    if (!node.failed) next->sound.push_back(ids.back());
     next->addresses.push_back(node.address);
   }
   for (size_t slot = 0; slot < resp::kSlots; ++slot) {
@@ -111,7 +112,7 @@ SlotMapPtr Process::store(std::shared_ptr<SlotMap> next, int64_t now_us) {
   }
   const auto same_master = [](auto& a, auto& b) { return a.id == b.id && a.name == b.name; };
   const bool same_nodes =
-      next->addresses == map_->addresses &&
+      next->addresses == map_->addresses && next->sound == map_->sound &&
       std::equal(next->masters.begin(), next->masters.end(), map_->masters.begin(), map_->masters.end(), same_master);
   if (!moved && same_nodes) return nullptr;
   next->version = map_->version + 1;

@@ -14,6 +14,7 @@
 
 #include "config/settings.h"
 #include "policy/guard.h"
+#include "proxy/core/pubsub_registry.h"
 #include "proxy/core/script_registry.h"
 #include "proxy/core/slot_map.h"
 #include "proxy/core/stats.h"
@@ -65,6 +66,7 @@ class Process {
   int64_t touched_known_since_us() const { return started_us_; }
 
   ScriptRegistry& scripts() { return scripts_; }
+  PubSubRegistry& pubsub() { return pubsub_; }
 
   /// Commands that the table lacks and an upstream was asked about. Found once, they stay. `known`: whether it was
   /// asked lately; the result is null if the upstream does not know the command either.
@@ -85,6 +87,7 @@ class Process {
   const std::string run_id_;
   std::vector<std::unique_ptr<WorkerBoard>> boards_;
   ScriptRegistry scripts_;
+  PubSubRegistry pubsub_;
   std::atomic<uint64_t> next_client_id_{1};
 
   mutable std::mutex mutex_;                // guards what follows

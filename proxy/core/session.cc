@@ -98,14 +98,15 @@ void Session::end_parts() {
 }
 
 void Session::push(std::string_view frames) {
-  if (!socket_) return;
-  if (source_ && late_pushes_.size() < worker_.settings().limits.subscriber_output_bytes) {
+  if (!socket_ || closing_) return;
+  if (output_.size() + late_pushes_.size() > worker_.settings().limits.subscriber_output_bytes) [[unlikely]] {
+    worker_.stats().clients_overrun.add();
+    worker_.transport().log(LogLevel::kWarn, "closed " + addresses_.peer + ": it does not read its messages");
+    return close();
+  }
+  if (source_) [[unlikely]] {
     late_pushes_ += frames;
     return;
-  }
-  if (output_.size() > worker_.settings().limits.subscriber_output_bytes) [[unlikely]] {
-    worker_.stats().clients_overrun.add();
-    return close();
   }
   output_.append(frames);
   if (!dirty) worker_.flush_later(this);
@@ -133,6 +134,14 @@ Request Session::request_for_reply(uint16_t slot, uint8_t flags) {
   request.slot = slot;
   request.flags = flags;
   request.since_ms = worker_.now_ms();
+  return request;
+}
+
+Request Session::request_for_push() {
+  const bool off = std::exchange(replies_off_, false), skip = std::exchange(skip_this_, false);
+  const Request request = request_for_reply(kNoSlot, 0);
+  replies_off_ = off;
+  skip_this_ = skip;
   return request;
 }
 
@@ -225,7 +234,8 @@ void Session::on_backlog_gone() {
 void Session::check_idle(uint32_t now_ms, bool draining) {
   const int64_t silent_ms = now_ms - active_ms_;
   const int64_t timeout_ms = worker_.settings().server.idle_timeout_ms;
-  const bool too_long = timeout_ms > 0 && silent_ms > timeout_ms && replies_.empty();
+  const bool listens = (modes_ & kSubscribed) != 0;
+  const bool too_long = timeout_ms > 0 && silent_ms > timeout_ms && replies_.empty() && !listens;
   if (too_long || (draining && idle() && silent_ms > kDrainQuietMs)) close();
 }
 
@@ -265,17 +275,22 @@ std::string Session::describe() const {
   static const Details kNone;
   const Details& shown = details_ ? *details_ : kNone;
   const uint32_t now = worker_.now_ms();
-  std::string flags = blocked_command_ ? "b" : "";
+  std::string flags = modes_ & kSubscribed ? "P" : "";
+  if (blocked_command_) flags += 'b';
   if (closing_) flags += 'c';
   if (no_evict_) flags += 'e';
   if (flags.empty()) flags = "N";
   const size_t waiting = input_ ? input_->bytes.size() : 0;
+  const auto subscribed = [this](ChannelKind kind) {
+    return std::to_string(subscriptions_ ? subscriptions_->of(kind) : 0);
+  };
   std::string line =
       "id=" + std::to_string(id_) + " addr=" + addresses_.peer + " laddr=" + addresses_.local +
       " fd=" + std::to_string(addresses_.fd) + " name=" + shown.name +
       " age=" + std::to_string((now - created_ms_) / 1000) + " idle=" + std::to_string((now - active_ms_) / 1000) +
-      " flags=" + flags + " db=" + std::to_string(database()) +
-      " sub=0 psub=0 ssub=0 multi=-1 qbuf=" + std::to_string(waiting) +
+      " flags=" + flags + " db=" + std::to_string(database()) + " sub=" + subscribed(ChannelKind::kChannel) +
+      " psub=" + subscribed(ChannelKind::kPattern) + " ssub=" + subscribed(ChannelKind::kShard) +
+      " multi=-1 qbuf=" + std::to_string(waiting) +
       " qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=" + std::to_string(replies_.size()) +
       " omem=" + std::to_string(output_.size()) +
       " tot-mem=" + std::to_string(sizeof(Session) + waiting + output_.size()) + " events=" + (blocked_ ? "rw" : "r") +

@@ -96,6 +96,7 @@ class Session final : public Endpoint {
     uint32_t part = 0;
   };
   void set_sink(Sink sink) { sink_ = sink; }
+  bool hides_replies() const { return replies_off_ || skip_this_; }
   // A large reply in parts. Until its end nothing else comes in between.
   /// Whether the reply to `ticket` is what the client gets next.
   bool can_take_part(ReplyQueue::Ticket ticket) { return socket_ && replies_.is_next(ticket); }
@@ -114,6 +115,8 @@ class Session final : public Endpoint {
   void forward(std::string_view bytes, uint16_t slot, uint8_t flags);
   /// A request for which the session waits, with a reference to it: for tasks.
   Request request_for_reply(uint16_t slot, uint8_t flags);
+  /// For a reply that CLIENT REPLY OFF does not hide.
+  Request request_for_push();
 
   // References: one for each request under way and each hold.
   void add_reference() { ++references_; }

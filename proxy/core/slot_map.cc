@@ -43,7 +43,8 @@ std::optional<ClusterView::Node> parse_shard_node(const ReplyView& reply, const 
   ReplyView endpoint = member(pairs, "endpoint");
   return ClusterView::Node{std::string(member(pairs, "id").text()),
                            {known_host(endpoint, source), static_cast<uint16_t>(*port.integer())},
-                           member(pairs, "role").text() == "master"};
+                           member(pairs, "role").text() == "master",
+                           member(pairs, "health").text() == "fail"};
 }
 
 bool parse_shard(ClusterView& view, const ReplyView& shard, const config::Address& source) {
@@ -53,8 +54,7 @@ bool parse_shard(ClusterView& view, const ReplyView& shard, const config::Addres
   for (const ReplyView& entry : member(pairs, "nodes").elements()) {
     auto node = parse_shard_node(entry, source);
     if (!node) continue;
-    const bool failed = member(entry.elements(), "health").text() == "fail";
-    if (node->master && (owner == ClusterView::kNobody || !failed)) owner = view.nodes.size();
+    if (node->master && (owner == ClusterView::kNobody || !node->failed)) owner = view.nodes.size();
     view.nodes.push_back(*std::move(node));
   }
   if (owner == ClusterView::kNobody) return true;
@@ -99,13 +99,17 @@ ClusterView majority(std::span<const ClusterView> views) {
   ClusterView result;
   std::unordered_map<std::string_view, uint16_t> index;  // by name, into result.nodes
   std::vector<std::vector<uint16_t>> translated(views.size());
+  std::vector<int> failed;  // by node: how many views more say so than do not
   for (size_t v = 0; v < views.size(); ++v) {
     for (const auto& node : views[v].nodes) {
       const auto [it, is_new] = index.try_emplace(node.name, static_cast<uint16_t>(result.nodes.size()));
       if (is_new) result.nodes.push_back(node);
+      failed.resize(result.nodes.size());
+      failed[it->second] += node.failed ? 1 : -1;
       translated[v].push_back(it->second);
     }
   }
+  for (size_t i = 0; i < failed.size(); ++i) result.nodes[i].failed = failed[i] > 0;
   std::vector<std::pair<uint16_t, int>> votes;
   for (size_t slot = 0; slot < resp::kSlots; ++slot) {
     votes.clear();

@@ -30,6 +30,7 @@ struct ClusterView {
     std::string name;
     config::Address address;
     bool master = false;
+    bool failed = false;  // the cluster has given it up
   };
   std::vector<Node> nodes;
   std::array<uint16_t, resp::kSlots> owner;  // index into nodes, or kNobody
@@ -56,6 +57,7 @@ struct SlotMap {
   std::array<NodeId, resp::kSlots> owner;  // kNoNode: nobody
   std::vector<Master> masters;             // those that own slots, by name
   std::vector<config::Address> addresses;  // of all nodes, replicas too: where to ask next
+  std::vector<NodeId> sound;               // the nodes that have not failed
 
   SlotMap() { owner.fill(kNoNode); }
   /// Fills in masters' slots from owner; drops those without.

@@ -29,10 +29,6 @@ bool passes_queue(const CommandSpec& spec) {
          spec.local == LocalAction::kReset || spec.local == LocalAction::kHangUp;
 }
 
-bool is_subscribing(const CommandSpec& spec) {
-  return spec.local >= LocalAction::kSubscribe && spec.local <= LocalAction::kSUnsubscribe;
-}
-
 // A walk over the keyspace, which no node can do for all.
 bool is_walk(const CommandSpec& spec) {
   return spec.merge == Merge::kScan || spec.merge == Merge::kKeys || spec.merge == Merge::kRandomKey;

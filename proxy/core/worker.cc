@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "proxy/core/handlers.h"
+#include "proxy/core/pubsub_hub.h"
+#include "proxy/core/pubsub_subscribers.h"
 #include "proxy/core/topology_keeper.h"
 #include "resp/refusal.h"
 #include "resp/reply_builder.h"
@@ -17,7 +19,6 @@ constexpr uint32_t kEnoughInATurn = 32;  // requests, of which the writes to the
 constexpr uint8_t kMostReroutes = 3;
 constexpr uint32_t kBusyMs = 50;  // a script that runs longer keeps its node busy
 constexpr std::string_view kStopping = "-CLUSTERDOWN the proxy is shutting down\r\n";
-constexpr size_t kSpareInputs = 64, kSpareInputBytes = 64 * 1024;
 
 }  // namespace
 
@@ -32,8 +33,11 @@ Worker::Worker(Process& process, Transport& transport, uint32_t index, uint64_t 
       ticked_ms_(now_ms_),
       map_(process.slot_map()),
       holds_(*this),
-      own_links_(*this) {
-  if (index == 0) keeper_ = std::make_unique<TopologyKeeper>(*this);
+      own_links_(*this),
+      subscribers_(std::make_unique<Subscribers>(*this)) {
+  if (index != 0) return;
+  keeper_ = std::make_unique<TopologyKeeper>(*this);
+  hub_ = std::make_unique<PubSubHub>(*this);
 }
 
 Worker::~Worker() = default;
@@ -86,6 +90,7 @@ bool Worker::wants_rest() const {
 
 // Links first, so that the nodes are at work while the clients are written to.
 void Worker::flush_all() {
+  if (hub_) hub_->flush();
   for (const uint64_t id : std::exchange(resumable_, {})) {
     if (Session* session = find_session(id)) session->continue_input();
   }
@@ -108,6 +113,7 @@ void Worker::tick() {
   look_for_busy_node();
   own_links_.tick(now_ms_);
   if (board_.blocked > 0) check_blocked(*this);
+  if (hub_) hub_->tick();
   if (!draining_ && settings_.server.idle_timeout_ms == 0) return;
   std::vector<Session*> all;
   for (const auto& [id, session] : sessions_) all.push_back(session.get());
@@ -138,71 +144,6 @@ void Worker::after(uint32_t delay_ms, std::function<void()> action) {
   timers_.emplace(now64_ms_ + delay_ms, std::move(action));
 }
 
-// --- clients ---
-
-Session* Worker::accept(Socket* socket, ClientAddresses addresses) {
-  stats().connections.add();
-  if (process_.clients() >= settings_.server.max_clients || draining_) {
-    stats().clients_rejected.add();
-    static constexpr std::string_view kTooMany = "-ERR max number of clients reached\r\n";
-    iovec part{const_cast<char*>(kTooMany.data()), kTooMany.size()};
-    if (!draining_) transport_.write(socket, &part, 1);
-    return nullptr;
-  }
-  const uint64_t id = process_.next_client_id();
-  auto session = std::make_unique<Session>(*this, id, socket, std::move(addresses));
-  Session* result = session.get();
-  sessions_.emplace(id, std::move(session));
-  board_.clients.fetch_add(1, std::memory_order_relaxed);
-  return result;
-}
-
-Session* Worker::find_session(uint64_t id) {
-  const auto it = sessions_.find(id);
-  return it == sessions_.end() ? nullptr : it->second.get();
-}
-
-// Called when its connection is closed, and again when the last request that refers to it is done.
-void Worker::bury(Session* session) {
-  std::unique_ptr<Session> owned;
-  if (const auto it = sessions_.find(session->id()); it != sessions_.end()) {
-    owned = std::move(it->second);
-    sessions_.erase(it);
-    board_.clients.fetch_sub(1, std::memory_order_relaxed);
-  } else if (const auto other = lingering_.find(session->id()); other != lingering_.end()) {
-    owned = std::move(other->second);
-    lingering_.erase(other);
-  }
-  if (!owned) return;
-  if (session->referenced()) {
-    lingering_.emplace(session->id(), std::move(owned));
-  } else {
-    buried_.push_back(std::move(owned));
-  }
-}
-
-void Worker::continue_later(Session* session) {
-  if (session->resumable) return;
-  session->resumable = true;
-  resumable_.push_back(session->id());
-}
-
-std::unique_ptr<PartialInput> Worker::take_input() {
-  if (spare_inputs_.empty()) return std::make_unique<PartialInput>();
-  auto input = std::move(spare_inputs_.back());
-  spare_inputs_.pop_back();
-  return input;
-}
-
-void Worker::give_input(std::unique_ptr<PartialInput> input) {
-  if (spare_inputs_.size() >= kSpareInputs || input->bytes.capacity() > kSpareInputBytes) return;
-  input->bytes.clear();
-  input->scanner.reset();
-  spare_inputs_.push_back(std::move(input));
-}
-
-void Worker::drain() { draining_ = true; }
-
 void Worker::stop() {
   stopping_ = true;
   std::vector<Session*> all;
@@ -215,6 +156,8 @@ void Worker::stop() {
     }
   }
   own_links_.stop();
+  if (hub_) hub_->stop();
+  subscribers_->stop();
   holds_.abandon();
   // What waits for its time finds that there is none left.
   while (!timers_.empty()) {
@@ -347,16 +290,16 @@ bool Worker::send_to_slot(const Link::Pending& pending, uint16_t slot) {
 
 // MOVED changes the map at once if it comes from the slot's owner as known so far; from another node it may be old
 // news.
-NodeId Worker::redirect_target(Link& link, const resp::Refusal& refusal) {
+NodeId Worker::redirect_target(NodeId from, const config::Address& address_from, const resp::Refusal& refusal) {
   config::Address address{std::string(refusal.host), refusal.port};
-  if (address.host.empty()) address.host = link.address().host;
+  if (address.host.empty()) address.host = address_from.host;
   const NodeId target = process_.node_id(address);
   const int64_t now_us = transport_.wall_clock_us();
   if (refusal.kind == resp::RefusalKind::kAsk) {
     process_.note_open_slot(refusal.slot, now_us);
     return target;
   }
-  if (map_->owner[refusal.slot] == link.node()) {
+  if (map_->owner[refusal.slot] == from) {
     if (SlotMapPtr next = process_.publish_move(refusal.slot, target, now_us)) share_map(next);
   }
   refresh_topology();
@@ -400,6 +343,7 @@ void Worker::set_map(SlotMapPtr map) {
   if (map->version <= map_->version) return;
   map_ = std::move(map);
   holds_.on_new_map(*map_);
+  if (hub_) hub_->on_new_map();
 }
 
 void Worker::refresh_topology() {

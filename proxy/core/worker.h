@@ -20,6 +20,8 @@
 
 namespace corral::core {
 
+class PubSubHub;
+class Subscribers;
 class TopologyKeeper;
 
 class Worker {
@@ -92,7 +94,11 @@ class Worker {
   void for_each_link(const std::function<void(Link&)>& visit);
   /// Links for one user at a time: what blocks, watches or streams.
   LinkPool& own_links() { return own_links_; }
-  NodeId redirect_target(Link& link, const resp::Refusal& refusal);
+  NodeId redirect_target(Link& link, const resp::Refusal& refusal) {
+    return redirect_target(link.node(), link.address(), refusal);
+  }
+  /// `from`: who said so.
+  NodeId redirect_target(NodeId from, const config::Address& address, const resp::Refusal& refusal);
   /// The link is not shared any more: requests go over a new one. It is freed by end_detached().
   void detach(Link& link);
   bool is_shared(const Link& link) const;
@@ -116,6 +122,9 @@ class Worker {
   /// Asks the keeper (of whatever worker) for a fresh topology.
   void refresh_topology();
   TopologyKeeper* keeper() { return keeper_.get(); }
+  Subscribers& subscribers() { return *subscribers_; }
+  /// Of pub/sub for all workers; on worker 0 only, else null.
+  PubSubHub* hub() { return hub_.get(); }
 
   void flush_later(Link* link) {
     link->dirty = true;
@@ -210,6 +219,8 @@ class Worker {
   std::vector<uint64_t> resumable_, stalled_;
   std::multimap<uint64_t, std::function<void()>> timers_;  // by the time, in ms of the clock extended to 64 bits
   std::unique_ptr<TopologyKeeper> keeper_;
+  std::unique_ptr<Subscribers> subscribers_;
+  std::unique_ptr<PubSubHub> hub_;
   SeenScripts seen_scripts_;
 };
 

@@ -1,0 +1,77 @@
+// The worker's clients: how they come and go.
+#include <utility>
+
+#include "proxy/core/worker.h"
+
+namespace corral::core {
+
+namespace {
+
+constexpr size_t kSpareInputs = 64, kSpareInputBytes = 64 * 1024;
+
+}  // namespace
+
+Session* Worker::accept(Socket* socket, ClientAddresses addresses) {
+  stats().connections.add();
+  if (process_.clients() >= settings_.server.max_clients || draining_) {
+    stats().clients_rejected.add();
+    static constexpr std::string_view kTooMany = "-ERR max number of clients reached\r\n";
+    iovec part{const_cast<char*>(kTooMany.data()), kTooMany.size()};
+    if (!draining_) transport_.write(socket, &part, 1);
+    return nullptr;
+  }
+  const uint64_t id = process_.next_client_id();
+  auto session = std::make_unique<Session>(*this, id, socket, std::move(addresses));
+  Session* result = session.get();
+  sessions_.emplace(id, std::move(session));
+  board_.clients.fetch_add(1, std::memory_order_relaxed);
+  return result;
+}
+
+Session* Worker::find_session(uint64_t id) {
+  const auto it = sessions_.find(id);
+  return it == sessions_.end() ? nullptr : it->second.get();
+}
+
+// Called when its connection is closed, and again when the last request that refers to it is done.
+void Worker::bury(Session* session) {
+  std::unique_ptr<Session> owned;
+  if (const auto it = sessions_.find(session->id()); it != sessions_.end()) {
+    owned = std::move(it->second);
+    sessions_.erase(it);
+    board_.clients.fetch_sub(1, std::memory_order_relaxed);
+  } else if (const auto other = lingering_.find(session->id()); other != lingering_.end()) {
+    owned = std::move(other->second);
+    lingering_.erase(other);
+  }
+  if (!owned) return;
+  if (session->referenced()) {
+    lingering_.emplace(session->id(), std::move(owned));
+  } else {
+    buried_.push_back(std::move(owned));
+  }
+}
+
+void Worker::continue_later(Session* session) {
+  if (session->resumable) return;
+  session->resumable = true;
+  resumable_.push_back(session->id());
+}
+
+std::unique_ptr<PartialInput> Worker::take_input() {
+  if (spare_inputs_.empty()) return std::make_unique<PartialInput>();
+  auto input = std::move(spare_inputs_.back());
+  spare_inputs_.pop_back();
+  return input;
+}
+
+void Worker::give_input(std::unique_ptr<PartialInput> input) {
+  if (spare_inputs_.size() >= kSpareInputs || input->bytes.capacity() > kSpareInputBytes) return;
+  input->bytes.clear();
+  input->scanner.reset();
+  spare_inputs_.push_back(std::move(input));
+}
+
+void Worker::drain() { draining_ = true; }
+
+}  // namespace corral::core
