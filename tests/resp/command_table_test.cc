@@ -102,7 +102,7 @@ TEST(CommandTable, HandlingIsConsistent) {
     const CommandSpec& spec = named(name);
     EXPECT_EQ(spec.merge != Merge::kNone, with_merge.count(spec.handling) == 1) << name;
     std::set<Handling> with_action = {Handling::kLocal, Handling::kTransaction, Handling::kSubscription};
-    std::set<Handling> may_have_action = {Handling::kFanOut, Handling::kScript};
+    std::set<Handling> may_have_action = {Handling::kFanOut, Handling::kScript, Handling::kBlocking};
     if (may_have_action.count(spec.handling) == 0) {
       EXPECT_EQ(spec.local != LocalAction::kNone, with_action.count(spec.handling) == 1) << name;
     }
