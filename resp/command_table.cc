@@ -92,6 +92,7 @@ struct ByHand {
   std::span<const KeySpec> keys;
   uint8_t slot_arg = 0;
   const TimeoutLine* timeout = nullptr;
+  bool may_replicate = false;
 };
 
 consteval size_t fact_named_by_hand(std::string_view name) {
@@ -128,6 +129,7 @@ consteval std::array<ByHand, kFactCount> collect_by_hand() {
   for (const KeysByHand& keys : kKeysByHand) all[fact_named_by_hand(keys.name)].keys = keys.keys;
   for (const SlotArgument& slot : kSlotArguments) all[fact_named_by_hand(slot.name)].slot_arg = slot.argument;
   collect_timeouts(all);
+  for (const std::string_view name : kMayReplicate) all[fact_named_by_hand(name)].may_replicate = true;
   for (size_t i = 0; i < kFactCount; i++)
     if (!all[i].line && kSortedFacts[i].key_count == 0) throw "kHandlingLines lacks a command that has no keys";
   return all;
@@ -163,6 +165,7 @@ constexpr CommandSpec make_spec(const Fact& fact, const ByHand& by_hand, size_t 
   spec.slot_arg = by_hand.slot_arg;
   if (by_hand.timeout) spec.timeout_arg = by_hand.timeout->argument;
   if (by_hand.timeout) spec.timeout_in_ms = by_hand.timeout->milliseconds;
+  spec.may_write = (fact.flags & kFlagWrite) != 0 || by_hand.may_replicate;
   return spec;
 }
 

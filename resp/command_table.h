@@ -49,8 +49,16 @@ enum class Merge : uint8_t {
 enum class LocalAction : uint8_t {
   kNone, kRefuse, kPing, kEcho, kQuit, kReset, kSelect, kHello, kAuth, kTime, kInfo, kReadOnly, kReadWrite,
   kClientId, kClientInfo, kClientList, kClientKill, kClientSetName, kClientGetName, kClientSetInfo, kClientNoEvict,
-  kClientReply, kClientUnblock, kClientHelp, kClusterInfo, kClusterSlots, kClusterShards, kClusterNodes,
-  kClusterKeySlot, kClusterMyId, kClusterHelp, kCorralHelp, kCorralStats, kCorralTopology,
+  kClientReply, kClientUnblock, kClientHelp, kClientNoTouch, kClientPause, kClientUnpause, kClientTracking, kClientCaching,
+  kClientGetRedir, kClientTrackingInfo, kMonitor,
+  kAclWhoAmI, kAclCat, kAclList, kAclUsers, kAclGetUser, kAclGenPass, kAclDryRun, kAclLog, kAclHelp,
+  kAclChange,  // of users, who are configured
+  kAclFile,
+  kConfigSet, kConfigResetStat, kSlowLogGet, kSlowLogLen, kSlowLogReset, kLatencyLatest, kLatencyHistory, kLatencyHistogram,
+  kMemoryStats,
+  kLongestText,  // of the masters' answers: advice
+  kClusterInfo, kClusterSlots, kClusterShards, kClusterNodes, kClusterKeySlot, kClusterMyId,
+  kClusterHelp, kCorralHelp, kCorralStats, kCorralTopology,
   kRole,    // as a master without replicas
   kHangUp,  // closes the connection without a reply
   kMulti, kExec, kDiscard, kWatch, kUnwatch, kWait,
@@ -126,6 +134,8 @@ struct CommandSpec {
   /// the end.
   int8_t timeout_arg = 0;
   bool timeout_in_ms = false;
+  /// It writes, or its effect may reach the replicas though it is no write command (PUBLISH, EVAL ...).
+  bool may_write = false;
 
   bool is(CommandFlag flag) const { return (flags & flag) != 0; }
   bool arity_fits(size_t argc) const {

@@ -117,6 +117,7 @@ bool admit(Session& session, const CommandSpec& spec) {
     return false;
   }
   session.worker().stats().guard_denied.add();
+  session.worker().process().server_stats().count_rejected(session.worker().index(), spec);
   std::string name(spec.name);
   for (char& c : name) c = c == '|' ? ' ' : c;
   reject(session, "NOPERM the command '" + name + "' is denied by this proxy's guard");
@@ -158,6 +159,10 @@ bool handled_by_mode(Session& session, const Command& command, const CommandSpec
     reject(session, std::string(exec ? "EXECABORT Transaction discarded because of: " : "ERR ") + "Can't execute '" +
                         std::string(spec.name) +
                         "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context");
+    return true;
+  }
+  if ((session.modes() & Session::kMonitoring) && forbidden_to_monitors(spec)) {
+    reject(session, "ERR Replica can't interact with the keyspace");
     return true;
   }
   return (session.modes() & Session::kQueueing) && session.transaction().queue(command, spec);
@@ -210,11 +215,14 @@ bool handle(Session& session, const Command& command) {
     session.pause(Session::kQuiet);
     return false;
   }
+  if (session.worker().gate().busy() && spec && !session.worker().gate().pass(session, command, *spec)) [[unlikely]]
+    return false;
   session.worker().stats().requests.add();
   session.begin_command(spec);
   if (!spec) [[unlikely]] {
     reply_unknown(session, command);
   } else if (!spec->arity_fits(command.argc())) [[unlikely]] {
+    session.worker().process().server_stats().count_rejected(session.worker().index(), *spec);
     const std::string text = "wrong number of arguments for '" + std::string(spec->name) + "' command";
     if (spec->local == resp::LocalAction::kExec) {  // Redis: server.c, rejectCommand
       session.transaction().discard();

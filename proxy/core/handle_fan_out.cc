@@ -130,7 +130,9 @@ class FanOutTask final : public Task {
   std::vector<int64_t> least_;
 };
 
-void note_scripts(Worker& worker, const Command& command, const CommandSpec& spec) {
+// What Corral has to know of what it passes on.
+void note(Worker& worker, const Command& command, const CommandSpec& spec) {
+  note_configuration(worker, command, spec);
   if (spec.local == resp::LocalAction::kScriptLoad) worker.show_script(command.arg(2));
   if (spec.local == resp::LocalAction::kScriptFlush) worker.process().scripts().clear();
 }
@@ -138,7 +140,7 @@ void note_scripts(Worker& worker, const Command& command, const CommandSpec& spe
 }  // namespace
 
 void handle_fan_out(Session& session, const Command& command, const CommandSpec& spec) {
-  note_scripts(session.worker(), command, spec);
+  note(session.worker(), command, spec);
   switch (spec.merge) {
     case Merge::kScan:
       return handle_scan(session, command);
@@ -153,7 +155,7 @@ void handle_fan_out(Session& session, const Command& command, const CommandSpec&
 
 void fan_out_to_others(Session& session, const Command& command, const CommandSpec& spec, uint16_t slot,
                        std::string_view reply) {
-  note_scripts(session.worker(), command, spec);
+  note(session.worker(), command, spec);
   const Request whole = session.request_for_reply(slot, request_flags(spec));
   (new FanOutTask(whole, spec.merge, command.bytes()))->start_others(slot, reply);
 }

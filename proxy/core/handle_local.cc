@@ -13,6 +13,8 @@ using resp::LocalAction;
 
 namespace {
 
+constexpr int64_t kOwnTimeUs = 1;  // that a command is said to take which Corral answers itself
+
 void local_ok(Session& session, const Command&) { session.reply(resp::kOk); }
 
 void local_time(Session& session, const Command&) {
@@ -87,6 +89,58 @@ LocalFunction function_of(LocalAction action) {
       return local_client_unblock;
     case LocalAction::kClientHelp:
       return local_client_help;
+    case LocalAction::kClientNoTouch:
+      return local_client_no_touch;
+    case LocalAction::kClientPause:
+      return local_client_pause;
+    case LocalAction::kClientUnpause:
+      return local_client_unpause;
+    case LocalAction::kClientTracking:
+      return local_client_tracking;
+    case LocalAction::kClientCaching:
+      return local_client_caching;
+    case LocalAction::kClientGetRedir:
+      return local_client_getredir;
+    case LocalAction::kClientTrackingInfo:
+      return local_client_trackinginfo;
+    case LocalAction::kMonitor:
+      return local_monitor;
+    case LocalAction::kAclWhoAmI:
+      return local_acl_whoami;
+    case LocalAction::kAclCat:
+      return local_acl_cat;
+    case LocalAction::kAclList:
+      return local_acl_list;
+    case LocalAction::kAclUsers:
+      return local_acl_users;
+    case LocalAction::kAclGetUser:
+      return local_acl_getuser;
+    case LocalAction::kAclGenPass:
+      return local_acl_genpass;
+    case LocalAction::kAclDryRun:
+      return local_acl_dryrun;
+    case LocalAction::kAclLog:
+      return local_acl_log;
+    case LocalAction::kAclChange:
+      return local_acl_change;
+    case LocalAction::kAclFile:
+      return local_acl_file;
+    case LocalAction::kAclHelp:
+      return local_acl_help;
+    case LocalAction::kSlowLogGet:
+      return local_slowlog_get;
+    case LocalAction::kSlowLogLen:
+      return local_slowlog_len;
+    case LocalAction::kLatencyLatest:
+      return local_latency_latest;
+    case LocalAction::kLatencyHistory:
+      return local_latency_history;
+    case LocalAction::kLatencyHistogram:
+      return local_latency_histogram;
+    case LocalAction::kMemoryStats:
+      return local_memory_stats;
+    case LocalAction::kLongestText:
+      return local_longest_text;
     case LocalAction::kClusterInfo:
       return local_cluster_info;
     case LocalAction::kClusterSlots:
@@ -115,12 +169,34 @@ LocalFunction function_of(LocalAction action) {
   return nullptr;
 }
 
+// Counted when it has run, as Redis does: LATENCY HISTOGRAM does not show itself.
+void run_counted(Session& session, const Command& command, const CommandSpec& spec, LocalFunction function) {
+  Worker& worker = session.worker();
+  Process& process = worker.process();
+  const uint64_t errors = worker.errors_given();
+  const bool timed = process.slow_log().wants(kOwnTimeUs) && !spec.is(resp::kFlagSkipSlowlog);
+  function(session, command);
+  process.server_stats().count_call(worker.index(), spec, worker.errors_given() != errors);
+  if (!timed) return;
+  const Session::Details* details = session.details_if_any();
+  process.slow_log().add(worker.transport().wall_clock_us(), kOwnTimeUs, command, session.addresses().peer,
+                         details ? details->name : "");
+}
+
 }  // namespace
 
 void handle_local(Session& session, const Command& command, const CommandSpec& spec) {
-  if (const LocalFunction function = function_of(spec.local)) return function(session, command);
+  if (const LocalFunction function = function_of(spec.local)) return run_counted(session, command, spec, function);
   session.reply_error("ERR '" + std::string(spec.name) +
                       "' concerns one node or one connection to it, and is not served through a proxy");
+}
+
+// Redis: networking.c, addReplySubcommandSyntaxError.
+void reply_subcommand_syntax(Session& session, const Command& command) {
+  std::string container(command.arg(0));
+  for (char& c : container) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+  session.reply_error("ERR unknown subcommand or wrong number of arguments for '" +
+                      std::string(command.arg(1).substr(0, 128)) + "'. Try " + container + " HELP.");
 }
 
 void reply_help(Session& session, std::string_view container, std::initializer_list<std::string_view> lines) {

@@ -48,6 +48,10 @@ void handle_fan_out(Session& session, const resp::Command& command, const resp::
 void fan_out_to_others(Session& session, const resp::Command& command, const resp::CommandSpec& spec, uint16_t slot,
                        std::string_view reply);
 
+// local_config.cc
+/// CONFIG SET, CONFIG RESETSTAT, SLOWLOG RESET: what they mean for what Corral keeps itself.
+void note_configuration(Worker& worker, const resp::Command& command, const resp::CommandSpec& spec);
+
 // handle_transaction.cc
 void handle_transaction(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
 

@@ -1,21 +1,10 @@
 #include "proxy/core/handshake.h"
 
+#include "proxy/core/info_text.h"
 #include "resp/reply_builder.h"
 #include "resp/reply_view.h"
 
 namespace corral::core {
-
-namespace {
-
-// The value of `name=` in a line of CLIENT INFO.
-std::string_view field(std::string_view line, std::string_view name) {
-  const size_t at = line.find(name);
-  if (at == std::string_view::npos) return {};
-  const size_t from = at + name.size();
-  return line.substr(from, line.find_first_of(" \r\n", from) - from);
-}
-
-}  // namespace
 
 std::string Handshake::begin(const Login& login, LinkKind kind) {
   std::string out;
@@ -44,8 +33,8 @@ Handshake::Result Handshake::on_reply(std::string_view bytes) {
   if (reply.is_error() && left_ > convenient_) return Result::kRefused;
   if (--left_ > 0) return Result::kMore;
   const std::string_view text = reply.text();
-  const std::string_view id = field(text, "id=");
-  last_ = id.empty() ? std::string() : std::string(id) + ' ' + std::string(field(text, " addr="));
+  const std::string_view id = text_field(text, "id=");
+  last_ = id.empty() ? std::string() : std::string(id) + ' ' + std::string(text_field(text, "addr="));
   return Result::kDone;
 }
 

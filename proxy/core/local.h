@@ -37,6 +37,14 @@ void local_client_no_evict(Session&, const resp::Command&);
 void local_client_reply(Session&, const resp::Command&);
 void local_client_unblock(Session&, const resp::Command&);
 void local_client_help(Session&, const resp::Command&);
+void local_client_no_touch(Session&, const resp::Command&);  // local_client_modes.cc, as all that follow
+void local_client_pause(Session&, const resp::Command&);
+void local_client_unpause(Session&, const resp::Command&);
+void local_client_tracking(Session&, const resp::Command&);
+void local_client_caching(Session&, const resp::Command&);
+void local_client_getredir(Session&, const resp::Command&);
+void local_client_trackinginfo(Session&, const resp::Command&);
+void local_monitor(Session&, const resp::Command&);
 /// Sets the name if it is allowed; otherwise replies with the error and returns false.
 bool set_client_name(Session& session, std::string_view name);
 
@@ -52,12 +60,37 @@ void local_cluster_help(Session&, const resp::Command&);
 // local_info.cc
 void local_info(Session&, const resp::Command&);
 
+// local_merged.cc
+void local_slowlog_get(Session&, const resp::Command&);
+void local_slowlog_len(Session&, const resp::Command&);
+void local_latency_latest(Session&, const resp::Command&);
+void local_latency_history(Session&, const resp::Command&);
+void local_latency_histogram(Session&, const resp::Command&);
+void local_memory_stats(Session&, const resp::Command&);
+void local_longest_text(Session&, const resp::Command&);
+
+// local_acl.cc
+void local_acl_whoami(Session&, const resp::Command&);
+void local_acl_cat(Session&, const resp::Command&);
+void local_acl_list(Session&, const resp::Command&);
+void local_acl_users(Session&, const resp::Command&);
+void local_acl_getuser(Session&, const resp::Command&);
+void local_acl_genpass(Session&, const resp::Command&);
+void local_acl_dryrun(Session&, const resp::Command&);
+void local_acl_log(Session&, const resp::Command&);
+void local_acl_change(Session&, const resp::Command&);
+void local_acl_file(Session&, const resp::Command&);
+void local_acl_help(Session&, const resp::Command&);
+
 // local_corral.cc
 void local_corral_help(Session&, const resp::Command&);
 void local_corral_stats(Session&, const resp::Command&);
 void local_corral_topology(Session&, const resp::Command&);
 
 using resp::same_word;
+
+/// A subcommand has more arguments than any of its forms.
+void reply_subcommand_syntax(Session& session, const resp::Command& command);
 
 /// "SUBCOMMAND <arg>", "    what it does" ... as Redis' HELP subcommands answer.
 void reply_help(Session& session, std::string_view container, std::initializer_list<std::string_view> lines);

@@ -50,7 +50,7 @@ struct Filter {
 bool parse_type(std::string_view text, std::string& type) {
   for (const std::string_view known : {"normal", "master", "replica", "slave", "pubsub"}) {
     if (!same_word(text, known)) continue;
-    type = known;
+    type = known == "slave" ? "replica" : known;
     return true;
   }
   return false;
@@ -59,15 +59,15 @@ bool parse_type(std::string_view text, std::string& type) {
 // Lines of clients by id, of all workers.
 using Lines = std::map<uint64_t, std::string>;
 
-void reply_list(Session& session, const Filter& filter) {
+void reply_list(Session& session, const Filter& filter, size_t command_bytes) {
   const Request whole = session.request_for_reply(kNoSlot, 0);
   Worker& home = session.worker();
   ask_all_workers<Lines>(
       home,
-      [filter](Worker& worker) {
+      [filter, command_bytes, self = session.id()](Worker& worker) {
         Lines lines;
         for (const auto& [id, other] : worker.sessions()) {
-          if (filter.matches(*other)) lines[id] = other->describe() + '\n';
+          if (filter.matches(*other)) lines[id] = other->describe(id == self ? command_bytes : 0) + '\n';
         }
         return lines;
       },
@@ -150,9 +150,9 @@ void local_client_id(Session& session, const Command&) {
   session.reply(out);
 }
 
-void local_client_info(Session& session, const Command&) {
+void local_client_info(Session& session, const Command& command) {
   std::string out;
-  resp::append_verbatim(out, session.describe() + '\n', session.resp());
+  resp::append_verbatim(out, session.describe(command.bytes().size()) + '\n', session.resp());
   session.reply(out);
 }
 
@@ -171,7 +171,7 @@ void local_client_list(Session& session, const Command& command) {
   } else if (command.argc() != 2) {
     return session.reply_error(kSyntaxError);
   }
-  reply_list(session, filter);
+  reply_list(session, filter, command.bytes().size());
 }
 
 void local_client_kill(Session& session, const Command& command) {
@@ -284,14 +284,22 @@ void local_client_help(Session& session, const Command&) {
               "    Return information about client connections. Options: TYPE, ID.",
               "NO-EVICT (ON|OFF)",
               "    Accepted for compatibility: Corral evicts no clients.",
+              "NO-TOUCH (ON|OFF)",
+              "    Accepted for compatibility.",
+              "PAUSE <timeout> [WRITE|ALL]",
+              "    Suspend all, or just write, clients of this proxy for <timeout> milliseconds.",
               "REPLY (ON|OFF|SKIP)",
               "    Control the replies sent to the current connection.",
               "SETINFO <LIB-NAME|LIB-VER> <value>",
               "    Set the client library's name and version.",
               "SETNAME <name>",
               "    Assign the name <name> to the current connection.",
+              "TRACKINGINFO",
+              "    Report tracking status for the current connection.",
               "UNBLOCK <clientid> [TIMEOUT|ERROR]",
               "    Unblock the specified blocked client.",
+              "UNPAUSE",
+              "    Stop the current client pause, resuming traffic.",
               "HELP",
               "    Print this help."});
 }

@@ -91,27 +91,24 @@ void local_select(Session& session, const Command& command) {
   session.reply(resp::kOk);
 }
 
+// Options take effect as they are read, whatever comes of the later ones.
 void local_hello(Session& session, const Command& command) {
   int64_t version = session.resp();
   if (command.argc() > 1 && !parse_int(command.arg(1), version)) {
     return session.reply_error("ERR Protocol version is not an integer or out of range");
   }
   if (version != 2 && version != 3) return session.reply_error("NOPROTO unsupported protocol version");
-  std::string_view name;
-  bool named = false;
   for (size_t i = 2; i < command.argc(); ++i) {
     const size_t left = command.argc() - 1 - i;
     if (same_word(command.arg(i), "AUTH") && left >= 2) {
       if (!authenticate(session, command.arg(i + 1))) return;
       i += 2;
     } else if (same_word(command.arg(i), "SETNAME") && left >= 1) {
-      name = command.arg(++i);
-      named = true;
+      if (!set_client_name(session, command.arg(++i))) return;
     } else {
       return session.reply_error("ERR Syntax error in HELLO option '" + std::string(command.arg(i)) + "'");
     }
   }
-  if (named && !set_client_name(session, name)) return;
   session.set_link_kind(LinkKind(static_cast<int>(version), session.database()));
   reply_hello(session);
 }

@@ -15,7 +15,8 @@ Process::Process(config::Settings settings, uint32_t workers, int64_t started_us
     : settings_(std::move(settings)),
       guard_(settings_.guard.deny),
       started_us_(started_us),
-      run_id_(std::move(run_id)) {
+      run_id_(std::move(run_id)),
+      server_stats_(workers) {
   for (uint32_t i = 0; i < workers; ++i) boards_.push_back(std::make_unique<WorkerBoard>());
 }
 
@@ -30,6 +31,12 @@ NodeId Process::busy_node() const {
     if (const NodeId node = board->busy_node.load(std::memory_order_relaxed); node != kNoNode) return node;
   }
   return kNoNode;
+}
+
+uint32_t Process::monitors() const {
+  uint32_t sum = 0;
+  for (const auto& board : boards_) sum += board->monitors.load(std::memory_order_relaxed);
+  return sum;
 }
 
 uint32_t Process::blocked_clients() const {
@@ -147,6 +154,25 @@ void Process::learn_unlisted(std::string_view name, std::unique_ptr<resp::Unlist
   Unlisted& entry = unlisted_[std::string(name)];
   if (!entry.command) entry.command = std::move(command);  // one that was found is referred to and never replaced
   entry.asked_us = now_us;
+}
+
+void Process::pause_clients(ClientPause pause, uint64_t now_ms) {
+  const std::lock_guard lock(mutex_);
+  if (client_pause_.in_force(now_ms)) {
+    pause.kind = std::max(pause.kind, client_pause_.kind);
+    pause.end_ms = std::max(pause.end_ms, client_pause_.end_ms);
+  }
+  client_pause_ = std::move(pause);
+}
+
+void Process::unpause_clients() {
+  const std::lock_guard lock(mutex_);
+  client_pause_ = {};
+}
+
+ClientPause Process::client_pause() const {
+  const std::lock_guard lock(mutex_);
+  return client_pause_;
 }
 
 void Process::set_upstream_version(std::string version) {

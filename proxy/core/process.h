@@ -14,9 +14,12 @@
 
 #include "config/settings.h"
 #include "policy/guard.h"
+#include "proxy/core/gate.h"
 #include "proxy/core/pubsub_registry.h"
 #include "proxy/core/script_registry.h"
+#include "proxy/core/server_stats.h"
 #include "proxy/core/slot_map.h"
+#include "proxy/core/slow_log.h"
 #include "proxy/core/stats.h"
 #include "resp/command_table.h"
 
@@ -28,6 +31,13 @@ struct WorkerBoard {
   std::atomic<uint32_t> clients{0};
   std::atomic<NodeId> busy_node{kNoNode};  // with a script of this worker's clients
   std::atomic<uint32_t> blocked{0};  // clients in BLPOP and its like
+  std::atomic<uint32_t> monitors{0};  // clients that watch (MONITOR)
+};
+
+/// What INFO tells of the program and the machine that it runs on.
+struct SystemFacts {
+  std::string os, executable, config_file;
+  int64_t process_id = 0;
 };
 
 class Process {
@@ -46,6 +56,7 @@ class Process {
   uint32_t clients() const;
   /// Of any worker; kNoNode if none is.
   NodeId busy_node() const;
+  uint32_t monitors() const;
   uint32_t blocked_clients() const;
   std::vector<std::pair<std::string_view, uint64_t>> totals() const;  // of the workers' counters
 
@@ -66,12 +77,21 @@ class Process {
   int64_t touched_known_since_us() const { return started_us_; }
 
   ScriptRegistry& scripts() { return scripts_; }
+  ServerStats& server_stats() { return server_stats_; }
+  SlowLog& slow_log() { return slow_log_; }
+  const SystemFacts& system() const { return system_; }
+  void set_system(SystemFacts system) { system_ = std::move(system); }  // before the workers start
   PubSubRegistry& pubsub() { return pubsub_; }
 
   /// Commands that the table lacks and an upstream was asked about. Found once, they stay. `known`: whether it was
   /// asked lately; the result is null if the upstream does not know the command either.
   const resp::CommandSpec* unlisted(std::string_view name, int64_t now_us, bool& known) const;
   void learn_unlisted(std::string_view name, std::unique_ptr<resp::UnlistedCommand> command, int64_t now_us);
+
+  /// CLIENT PAUSE and UNPAUSE; the workers' gates are to be told. A pause never shortens or weakens the one before it.
+  void pause_clients(ClientPause pause, uint64_t now_ms);
+  void unpause_clients();
+  ClientPause client_pause() const;
 
   /// Of the upstream, as its INFO says ("7.0.15"); told by the topology's keeper.
   void set_upstream_version(std::string version);
@@ -87,6 +107,9 @@ class Process {
   const std::string run_id_;
   std::vector<std::unique_ptr<WorkerBoard>> boards_;
   ScriptRegistry scripts_;
+  ServerStats server_stats_;
+  SlowLog slow_log_;
+  SystemFacts system_;
   PubSubRegistry pubsub_;
   std::atomic<uint64_t> next_client_id_{1};
 
@@ -99,6 +122,7 @@ class Process {
     int64_t asked_us;
   };
   std::unordered_map<std::string, Unlisted> unlisted_;
+  ClientPause client_pause_;
   std::string upstream_version_ = "7.0.0";
 };
 

@@ -114,6 +114,7 @@ void Session::push(std::string_view frames) {
 
 void Session::reply_error(std::string_view text) {
   std::string out;
+  worker_.note_error(text);
   resp::append_error(out, text);
   reply(out);
 }
@@ -183,7 +184,7 @@ void Session::on_failed(std::string_view) {
 // While it is not read from, a blocked client can only be noticed to go away by this.
 void Session::on_hang_up() {
   hung_up_ = true;
-  if (paused_ & kBlocked) close();
+  if (paused_ & (kBlocked | kByClient)) close();
 }
 
 void Session::on_end() {
@@ -206,6 +207,7 @@ void Session::flush() {
     size_t given = 0;
     for (int i = 0; i < count; ++i) given += parts[i].iov_len;
     const size_t taken = worker_.transport().write(socket_, parts, count);
+    worker_.stats().net_output_bytes.add(taken);
     output_.mark_sent(taken);
     output_.release(taken);
     if (taken < given) {
@@ -248,12 +250,13 @@ void Session::reset() {
   leave_modes();
   details_.reset();
   link_kind_ = LinkKind();
-  replies_off_ = skip_this_ = skip_next_ = no_evict_ = false;
+  replies_off_ = skip_this_ = skip_next_ = no_evict_ = no_touch_ = false;
 }
 
 void Session::leave_modes() {
   if (transaction_) transaction_->discard();
   if (subscriptions_) subscriptions_->leave_all();
+  if (modes_ & kMonitoring) worker_.gate().remove_monitor(*this);
   modes_ = 0;
 }
 
@@ -269,36 +272,6 @@ void Session::set_subscriptions(std::unique_ptr<Subscriptions> subscriptions) {
 void Session::begin_command(const resp::CommandSpec* spec) {
   last_command_ = spec;
   skip_this_ = std::exchange(skip_next_, false);
-}
-
-std::string Session::describe() const {
-  static const Details kNone;
-  const Details& shown = details_ ? *details_ : kNone;
-  const uint32_t now = worker_.now_ms();
-  std::string flags = modes_ & kSubscribed ? "P" : "";
-  if (blocked_command_) flags += 'b';
-  if (closing_) flags += 'c';
-  if (no_evict_) flags += 'e';
-  if (flags.empty()) flags = "N";
-  const size_t waiting = input_ ? input_->bytes.size() : 0;
-  const auto subscribed = [this](ChannelKind kind) {
-    return std::to_string(subscriptions_ ? subscriptions_->of(kind) : 0);
-  };
-  std::string line =
-      "id=" + std::to_string(id_) + " addr=" + addresses_.peer + " laddr=" + addresses_.local +
-      " fd=" + std::to_string(addresses_.fd) + " name=" + shown.name +
-      " age=" + std::to_string((now - created_ms_) / 1000) + " idle=" + std::to_string((now - active_ms_) / 1000) +
-      " flags=" + flags + " db=" + std::to_string(database()) + " sub=" + subscribed(ChannelKind::kChannel) +
-      " psub=" + subscribed(ChannelKind::kPattern) + " ssub=" + subscribed(ChannelKind::kShard) +
-      " multi=-1 qbuf=" + std::to_string(waiting) +
-      " qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=" + std::to_string(replies_.size()) +
-      " omem=" + std::to_string(output_.size()) +
-      " tot-mem=" + std::to_string(sizeof(Session) + waiting + output_.size()) + " events=" + (blocked_ ? "rw" : "r") +
-      " cmd=" + (last_command_ ? std::string(last_command_->name) : "NULL") +
-      " user=default redir=-1 resp=" + std::to_string(resp());
-  if (!shown.lib_name.empty()) line += " lib-name=" + shown.lib_name;
-  if (!shown.lib_version.empty()) line += " lib-ver=" + shown.lib_version;
-  return line;
 }
 
 }  // namespace corral::core

@@ -77,6 +77,8 @@ class Session final : public Endpoint {
   bool open() const { return socket_ != nullptr; }
   /// The client sends nothing more, and will perhaps not read a reply either.
   bool hung_up() const { return ended_ || hung_up_; }
+  /// Its command waits: for what others do, or since clients are paused.
+  bool is_blocked() const { return blocked_command_ || (paused_ & kByClient) != 0; }
   bool idle() const { return replies_.empty() && output_.empty() && !input_; }
   Worker& worker() const { return worker_; }
 
@@ -96,6 +98,7 @@ class Session final : public Endpoint {
     uint32_t part = 0;
   };
   void set_sink(Sink sink) { sink_ = sink; }
+  bool has_sink() const { return sink_.task != nullptr; }
   bool hides_replies() const { return replies_off_ || skip_this_; }
   // A large reply in parts. Until its end nothing else comes in between.
   /// Whether the reply to `ticket` is what the client gets next.
@@ -175,13 +178,15 @@ class Session final : public Endpoint {
   std::string take_lookup_error() { return std::exchange(lookup_error_, {}); }
   bool lookup_failed() const { return !lookup_error_.empty(); }
   void set_lookup_error(std::string error) { lookup_error_ = std::move(error); }
-  std::string describe() const;  // its line of CLIENT LIST, without the newline
+  /// Its line of CLIENT LIST, without the newline. `running_bytes`: of its command that is being executed.
+  std::string describe(size_t running_bytes = 0) const;
   void set_replies_off(bool off) {
     replies_off_ = off;
     skip_this_ = false;
   }
   void skip_next_reply() { skip_next_ = !replies_off_; }
   void set_no_evict(bool on) { no_evict_ = on; }
+  void set_no_touch(bool on) { no_touch_ = on; }
   void reset();  // RESET: as if newly connected
 
   // What makes a command's way other than the ordinary one.
@@ -189,6 +194,7 @@ class Session final : public Endpoint {
     kQueueing = 1,    // after MULTI
     kWatching = 2,    // after WATCH
     kSubscribed = 4,  // to a channel or pattern
+    kMonitoring = 8,  // after MONITOR
   };
   uint8_t modes() const { return modes_; }
   void set_mode(Mode mode, bool on) { modes_ = static_cast<uint8_t>(on ? modes_ | mode : modes_ & ~mode); }
@@ -209,6 +215,7 @@ class Session final : public Endpoint {
   bool resumable = false;  // in the worker's list of sessions whose input goes on
 
  private:
+  std::string flags() const;
   size_t consume(const char* data, size_t size, resp::RequestScanner& scanner);
   size_t complete_input(const char* data, size_t size);
   void consume_input();
@@ -253,6 +260,7 @@ class Session final : public Endpoint {
   bool skip_next_ = false;    // CLIENT REPLY SKIP
   bool skip_this_ = false;
   bool no_evict_ = false;
+  bool no_touch_ = false;
   bool blocked_ = false;  // the socket took less than all
   bool judged_ = false;   // largest_reply_ has been seen
   bool stalled_ = false;  // in the worker's list of sessions that wait for its backlog

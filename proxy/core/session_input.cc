@@ -29,6 +29,7 @@ const resp::RequestLimits& Session::request_limits() { return kLimits; }
 void Session::on_bytes(const char* data, size_t size) {
   if (closing_) return;
   active_ms_ = worker_.now_ms();
+  worker_.stats().net_input_bytes.add(size);
   worker_.note_active(window_);
   size_t used = 0;
   if (upload_) used = feed_upload(data, size);
@@ -95,7 +96,7 @@ void Session::keep(const char* data, size_t size, resp::RequestScanner& scanner)
 
 // The request that is being received goes to its node as it comes, if it is large and of a kind that can.
 void Session::upload_if_large() {
-  if (paused_ != 0 || upload_ || closing_ || !Upload::suits(*this, *input_)) return;
+  if (paused_ != 0 || upload_ || closing_ || worker_.gate().busy() || !Upload::suits(*this, *input_)) return;
   if (!quiet()) return pause(kQuiet);
   const auto input = std::move(input_);
   Upload::start(*this, *input);

@@ -40,7 +40,7 @@ class Counter {
           X(connections)  /* accepted, ever */                                                                      \
       X(clients_rejected) /* over max_clients */                                                                    \
       X(clients_overrun)  /* closed since they did not read */                                                      \
-      X(protocol_errors)
+      X(protocol_errors) X(net_input_bytes) X(net_output_bytes) /* from and to clients */
 
 struct Stats {
 #define CORRAL_DECLARE_COUNTER(name) Counter name;

@@ -23,12 +23,6 @@ constexpr size_t kMostQueuedBytes = 512u << 20;
 constexpr std::string_view kUnwatchFrame = "*1\r\n$7\r\nUNWATCH\r\n";
 constexpr std::string_view kNotAllowed = "ERR Command not allowed inside a transaction";
 
-// What is executed at once, also after MULTI.
-bool passes_queue(const CommandSpec& spec) {
-  return spec.local == LocalAction::kExec || spec.local == LocalAction::kDiscard || spec.local == LocalAction::kQuit ||
-         spec.local == LocalAction::kReset || spec.local == LocalAction::kHangUp;
-}
-
 // A walk over the keyspace, which no node can do for all.
 bool is_walk(const CommandSpec& spec) {
   return spec.merge == Merge::kScan || spec.merge == Merge::kKeys || spec.merge == Merge::kRandomKey;
@@ -66,6 +60,11 @@ class WatchedRequest final : public Task {
 };
 
 }  // namespace
+
+bool Transaction::passes_queue(const CommandSpec& spec) {
+  return spec.local == LocalAction::kExec || spec.local == LocalAction::kDiscard || spec.local == LocalAction::kQuit ||
+         spec.local == LocalAction::kReset || spec.local == LocalAction::kHangUp;
+}
 
 void Transaction::begin() {
   session_.set_mode(Session::kQueueing, true);

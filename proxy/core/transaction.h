@@ -50,6 +50,14 @@ class Transaction {
   /// A request of a watching client: true if it has been sent on the pinned connection.
   bool forward_watched(const Request& request, std::string_view bytes);
 
+  /// What has been queued.
+  const std::vector<Item>& items() const { return items_; }
+  size_t bytes() const { return bytes_; }
+  bool aborted() const { return aborted_; }
+  bool broken() const { return broken_; }
+  /// Executed at once, also after MULTI.
+  static bool passes_queue(const resp::CommandSpec& spec);
+
   // --- for the tasks of exec_task.h ---
   /// The keys are watched on this connection.
   void watched(Link* link);

@@ -47,6 +47,11 @@ struct Socket {
 
 enum class LogLevel : uint8_t { kDebug, kInfo, kWarn, kError };
 
+/// Of the process, and of the calling thread; microseconds.
+struct CpuTimes {
+  int64_t user_us = 0, system_us = 0, thread_user_us = 0, thread_system_us = 0;
+};
+
 class Transport {
  public:
   virtual ~Transport() = default;
@@ -65,6 +70,7 @@ class Transport {
 
   virtual uint64_t random() = 0;
   virtual int64_t wall_clock_us() = 0;  // microseconds since 1970
+  virtual CpuTimes cpu_times() { return {}; }
   virtual void log(LogLevel level, std::string_view text) = 0;
 };
 

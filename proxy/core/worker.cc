@@ -94,6 +94,7 @@ void Worker::flush_all() {
   for (const uint64_t id : std::exchange(resumable_, {})) {
     if (Session* session = find_session(id)) session->continue_input();
   }
+  if (gate_.busy()) gate_.send_shown();
   std::erase_if(dirty_links_, [](Link* link) { return !(link->dirty = link->flush()); });
   for (size_t i = 0; i < dirty_sessions_.size(); ++i) {
     dirty_sessions_[i]->dirty = false;
@@ -104,6 +105,7 @@ void Worker::flush_all() {
 
 void Worker::tick() {
   ticked_ms_ = now_ms_;
+  if (keeper_) process_.server_stats().sample(now64_ms_, process_.totals());
   for_each_link([this](Link& link) { link.check_timeouts(now_ms_); });
   for (auto& links : control_links_) {
     for (auto& link : links) {

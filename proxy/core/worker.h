@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "proxy/core/gate.h"
 #include "proxy/core/hold.h"
 #include "proxy/core/link.h"
 #include "proxy/core/link_pool.h"
@@ -60,6 +61,13 @@ class Worker {
   uint32_t index() const { return index_; }
   uint32_t now_ms() const { return now_ms_; }
   uint64_t now64_ms() const { return now64_ms_; }
+  Gate& gate() { return gate_; }
+  /// Counts an error that a session is given by Corral itself.
+  void note_error(std::string_view text) {
+    ++errors_given_;
+    process_.server_stats().count_error(text);
+  }
+  uint64_t errors_given() const { return errors_given_; }
   resp::RequestScanner& scanner() { return scanner_; }
   /// For the time of one call; whoever uses it clears it first.
   std::vector<uint32_t>& scratch_indexes() { return scratch_indexes_; }
@@ -205,6 +213,8 @@ class Worker {
   uint32_t window_sessions_ = 0;  // that got bytes in this window
   uint32_t active_clients_ = 0;   // in the last one
   HoldTable holds_;
+  Gate gate_{*this};
+  uint64_t errors_given_ = 0;
   using LinksByNode = std::vector<std::unique_ptr<Link>>;  // by NodeId; null where there is none
   std::vector<LinksByNode> links_;                         // by LinkKind::index()
   // For the topology and what must get through to a busy node: no client's request delays it. RESP2 and RESP3.

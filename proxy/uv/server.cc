@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <random>
 
 #include "proxy/uv/address.h"
@@ -54,6 +56,17 @@ void raise_file_limit(uint32_t max_clients) {
                raised.rlim_cur, max_clients, wanted);
 }
 
+core::SystemFacts system_facts() {
+  core::SystemFacts facts;
+  utsname system{};
+  uname(&system);
+  facts.os = std::string(system.sysname) + ' ' + system.release + ' ' + system.machine;
+  facts.process_id = getpid();
+  std::error_code error;
+  facts.executable = std::filesystem::read_symlink("/proc/self/exe", error).string();
+  return facts;
+}
+
 }  // namespace
 
 /// A worker and its thread. `clients` counts those given to it, also while they are on their way.
@@ -71,6 +84,7 @@ struct Server::WorkerThread {
 
 Server::Server(const config::Settings& settings)
     : settings_(settings), process_(settings, worker_count(settings), wall_clock_us(), new_run_id()) {
+  process_.set_system(system_facts());
   uv_loop_init(&loop_);
   uv_timer_init(&loop_, &timer_);
   timer_.data = this;

@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -325,6 +326,15 @@ void UvTransport::release(UvSocket* socket) {
     ::close(closed->fd);
     delete closed;
   });
+}
+
+core::CpuTimes UvTransport::cpu_times() {
+  const auto microseconds = [](const timeval& time) { return int64_t{time.tv_sec} * 1'000'000 + time.tv_usec; };
+  rusage all{}, thread{};
+  getrusage(RUSAGE_SELF, &all);
+  getrusage(RUSAGE_THREAD, &thread);
+  return {microseconds(all.ru_utime), microseconds(all.ru_stime), microseconds(thread.ru_utime),
+          microseconds(thread.ru_stime)};
 }
 
 int64_t UvTransport::wall_clock_us() {

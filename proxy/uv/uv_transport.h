@@ -51,6 +51,7 @@ class UvTransport final : public core::Transport {
   void post(uint32_t worker, std::function<void(core::Worker&)> work) override { post_(worker, std::move(work)); }
   uint64_t random() override { return random_(); }
   int64_t wall_clock_us() override;
+  core::CpuTimes cpu_times() override;
   void log(core::LogLevel level, std::string_view text) override;
 
  private:

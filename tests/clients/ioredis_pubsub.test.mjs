@@ -74,7 +74,9 @@ for (const flavor of flavors) {
       await receiver.subscribe(name);
       await receiver.psubscribe(`${name}*`);
       assert.equal(await sender.client('KILL', 'ID', id), 1);
-      await eventually('both subscriptions are back', async () => (await sender.publish(name, 'back')) === 2);
+      await eventually('both are back', async () =>
+        (await sender.pubsub('NUMSUB', name))[1] === 1 && (await sender.pubsub('NUMPAT')) === 1);
+      assert.equal(await sender.publish(name, 'back'), 2);
       await eventually('two messages', () => got.length >= 2);
       assert.deepEqual(got, ['back', 'back']);
     });
