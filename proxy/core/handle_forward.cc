@@ -24,6 +24,11 @@ uint16_t slot_argument(const Session& session, std::string_view text) {
 }  // namespace
 
 bool find_slot(Session& session, const Command& command, const CommandSpec& spec, uint16_t& slot) {
+  const Worker& worker = session.worker();
+  if (worker.one_owner()) {
+    slot = 0;
+    return true;
+  }
   if (spec.slot_arg != 0) {
     slot = slot_argument(session, command.arg(spec.slot_arg));
     return true;
@@ -34,9 +39,9 @@ bool find_slot(Session& session, const Command& command, const CommandSpec& spec
     slot = any_slot(session);
     return true;
   }
-  slot = resp::key_slot(command.arg(indexes[0]));
+  slot = worker.slot_of(command.arg(indexes[0]));
   for (const uint32_t index : indexes) {
-    if (resp::key_slot(command.arg(index)) != slot) return false;
+    if (worker.slot_of(command.arg(index)) != slot) return false;
   }
   return true;
 }
@@ -56,7 +61,7 @@ uint8_t request_flags(const CommandSpec& spec) {
 void handle_forward(Session& session, const Command& command, const CommandSpec& spec) {
   uint16_t slot;
   if (spec.only_key != 0) [[likely]] {
-    slot = resp::key_slot(command.arg(spec.only_key));
+    slot = session.worker().slot_of(command.arg(spec.only_key));
   } else if (!find_slot(session, command, spec, slot)) {
     return session.reply_error(kCrossSlot);
   }

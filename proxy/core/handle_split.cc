@@ -83,7 +83,7 @@ class SplitTask final : public Task {
 };
 
 // One part for each group of keys (by their place in `keys`), with what follows each key up to the next one (MSET).
-std::vector<Part> make_parts(SplitTask* task, const Request& whole, const Command& command,
+std::vector<Part> make_parts(const Worker& worker, SplitTask* task, const Request& whole, const Command& command,
                              const std::vector<uint32_t>& keys, const std::vector<std::vector<uint32_t>>& groups) {
   const uint32_t stride = keys.size() > 1 ? keys[1] - keys[0] : static_cast<uint32_t>(command.argc()) - keys[0];
   std::vector<Part> parts;
@@ -96,7 +96,7 @@ std::vector<Part> make_parts(SplitTask* task, const Request& whole, const Comman
     Part part{whole, {}};
     part.request.task = task;
     part.request.ticket = task->add_part(places);
-    part.request.slot = resp::key_slot(command.arg(keys[places[0]]));
+    part.request.slot = worker.slot_of(command.arg(keys[places[0]]));
     part.request.session->add_reference();
     resp::append_command(part.bytes, args);
     parts.push_back(std::move(part));
@@ -108,26 +108,27 @@ std::vector<Part> make_parts(SplitTask* task, const Request& whole, const Comman
 
 void handle_split(Session& session, const Command& command, const CommandSpec& spec) {
   Worker& worker = session.worker();
+  if (worker.one_owner()) return session.forward(command.bytes(), 0, request_flags(spec));
   std::vector<uint32_t>& keys = worker.scratch_indexes();
   keys.clear();
   if (!resp::find_keys(spec, command, keys) || keys.empty()) {
     return session.forward(command.bytes(), any_slot(session), request_flags(spec));
   }
-  const uint16_t slot = resp::key_slot(command.arg(keys[0]));
+  const uint16_t slot = worker.slot_of(command.arg(keys[0]));
   size_t same = 1;
-  while (same < keys.size() && resp::key_slot(command.arg(keys[same])) == slot) ++same;
+  while (same < keys.size() && worker.slot_of(command.arg(keys[same])) == slot) ++same;
   if (same == keys.size()) return session.forward(command.bytes(), slot, request_flags(spec));
 
   std::map<uint16_t, size_t> group_of;
   std::vector<std::vector<uint32_t>> groups;
   for (uint32_t i = 0; i < keys.size(); ++i) {
-    const auto [it, is_new] = group_of.try_emplace(resp::key_slot(command.arg(keys[i])), groups.size());
+    const auto [it, is_new] = group_of.try_emplace(worker.slot_of(command.arg(keys[i])), groups.size());
     if (is_new) groups.emplace_back();
     groups[it->second].push_back(i);
   }
   const Request whole = session.request_for_reply(slot, request_flags(spec));
   auto* task = new SplitTask(worker, whole, spec.merge, static_cast<uint32_t>(keys.size()));
-  for (Part& part : make_parts(task, whole, command, keys, groups)) worker.send(part.request, part.bytes);
+  for (Part& part : make_parts(worker, task, whole, command, keys, groups)) worker.send(part.request, part.bytes);
 }
 
 std::vector<Part> split_by_key(Worker& worker, const Request& whole, std::string_view bytes) {
@@ -139,7 +140,7 @@ std::vector<Part> split_by_key(Worker& worker, const Request& whole, std::string
   std::vector<std::vector<uint32_t>> groups;
   for (uint32_t i = 0; i < keys.size(); ++i) groups.push_back({i});
   auto* task = new SplitTask(worker, whole, spec->merge, static_cast<uint32_t>(keys.size()));
-  return make_parts(task, whole, parsed.command(), keys, groups);
+  return make_parts(worker, task, whole, parsed.command(), keys, groups);
 }
 
 }  // namespace corral::core

@@ -56,7 +56,7 @@ void publish(Session& session, const Command& command, const CommandSpec& spec) 
   Worker& worker = session.worker();
   const bool shard = spec.local == LocalAction::kSPublish;
   const PubSubRegistry& registry = worker.process().pubsub();
-  const uint16_t slot = shard ? resp::key_slot(command.arg(1)) : registry.publish_slot(worker.map());
+  const uint16_t slot = shard ? worker.slot_of(command.arg(1)) : registry.publish_slot(worker.map());
   const uint8_t flags = request_flags(spec);
   if (registry.empty()) return session.forward(command.bytes(), slot, flags);
   PublishTask::start(session, command, slot, flags, shard);

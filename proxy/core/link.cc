@@ -20,8 +20,13 @@ constexpr size_t kFeedBytes = 1 << 20;  // of a large request that wait to be se
 
 }  // namespace
 
-Link::Link(Worker& worker, NodeId node, LinkKind kind, config::Address address, uint32_t log_block)
-    : worker_(worker), node_(node), kind_(kind), address_(std::move(address)), log_(worker.pool(), log_block) {}
+Link::Link(Worker& worker, NodeId node, LinkKind kind, config::Address address, uint32_t log_block, Peer peer)
+    : worker_(worker),
+      node_(node),
+      kind_(kind),
+      peer_(peer),
+      address_(std::move(address)),
+      log_(worker.pool(), log_block) {}
 
 Link::~Link() {
   if (socket_) worker_.transport().close(socket_);
@@ -66,7 +71,9 @@ void Link::on_connected() {
   state_ = State::kHandshake;
   state_since_ms_ = worker_.now_ms();
   const auto& upstream = worker_.settings().upstream;
-  std::string out = handshake_.begin({upstream.username, upstream.password}, kind_);
+  const Login login = peer_ == Peer::kSentinel ? Login{upstream.sentinel_username, upstream.sentinel_password}
+                                               : Login{upstream.username, upstream.password};
+  std::string out = handshake_.begin(login, kind_);
   const iovec part{out.data(), out.size()};
   if (worker_.transport().write(socket_, &part, 1) != out.size()) fail("could not send the handshake");
 }

@@ -24,6 +24,9 @@ namespace corral::core {
 
 class Worker;
 
+/// Who is at the other end, and so which login is used.
+enum class Peer : uint8_t { kNode, kSentinel };
+
 class Link final : public Endpoint {
  public:
   static constexpr uint32_t kSharedLogBlock = 16 * 1024;
@@ -36,7 +39,8 @@ class Link final : public Endpoint {
   };
 
   /// `log_block`: the log's first block, in bytes.
-  Link(Worker& worker, NodeId node, LinkKind kind, config::Address address, uint32_t log_block = kSharedLogBlock);
+  Link(Worker& worker, NodeId node, LinkKind kind, config::Address address, uint32_t log_block = kSharedLogBlock,
+       Peer peer = Peer::kNode);
   ~Link();
 
   NodeId node() const { return node_; }
@@ -123,6 +127,7 @@ class Link final : public Endpoint {
   Worker& worker_;
   const NodeId node_;
   const LinkKind kind_;
+  const Peer peer_;
   const config::Address address_;
   Socket* socket_ = nullptr;
   State state_ = State::kIdle;

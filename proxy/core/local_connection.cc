@@ -1,4 +1,5 @@
 // PING, ECHO, QUIT, RESET, SELECT, HELLO and AUTH, with the replies of Redis 7.0.
+#include <algorithm>
 #include <charconv>
 
 #include "proxy/core/local.h"
@@ -9,6 +10,8 @@ namespace corral::core {
 using resp::Command;
 
 namespace {
+
+constexpr uint32_t kClusterDatabases = 16;  // that it speaks of, though only the first is to be used
 
 constexpr std::string_view kNoPassword =
     "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration "
@@ -86,8 +89,13 @@ void local_reset(Session& session, const Command&) {
 void local_select(Session& session, const Command& command) {
   int64_t database;
   if (!parse_int(command.arg(1), database)) return session.reply_error("ERR value is not an integer or out of range");
-  if (database < 0 || database > 15) return session.reply_error("ERR DB index is out of range");
-  if (database != 0) return session.reply_error("ERR SELECT is not allowed in cluster mode");
+  const Worker& worker = session.worker();
+  const uint32_t databases = worker.one_owner() ? worker.process().upstream_databases() : kClusterDatabases;
+  if (database < 0 || database >= std::min<uint32_t>(databases, LinkKind::kMostDatabases)) {
+    return session.reply_error("ERR DB index is out of range");
+  }
+  if (database != 0 && !worker.one_owner()) return session.reply_error("ERR SELECT is not allowed in cluster mode");
+  session.set_link_kind(LinkKind(session.resp(), static_cast<uint16_t>(database)));
   session.reply(resp::kOk);
 }
 

@@ -96,6 +96,9 @@ class Process {
   /// Of the upstream, as its INFO says ("7.0.15"); told by the topology's keeper.
   void set_upstream_version(std::string version);
   std::string upstream_version() const;
+  /// How many databases the one server upstream has, as far as it tells.
+  void set_upstream_databases(uint32_t number) { upstream_databases_.store(number, std::memory_order_relaxed); }
+  uint32_t upstream_databases() const { return upstream_databases_.load(std::memory_order_relaxed); }
 
  private:
   NodeId node_id_locked(const config::Address& address);
@@ -112,6 +115,7 @@ class Process {
   SystemFacts system_;
   PubSubRegistry pubsub_;
   std::atomic<uint64_t> next_client_id_{1};
+  std::atomic<uint32_t> upstream_databases_{16};
 
   mutable std::mutex mutex_;                // guards what follows
   std::vector<config::Address> addresses_;  // by NodeId

@@ -139,6 +139,8 @@ void handle_scan(Session& session, const Command& command) {
   uint64_t cursor = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), cursor);
   if (error != std::errc() || end != digits.data() + digits.size()) return session.reply_error("ERR invalid cursor");
+  // One server's own cursor is as good as any; that of a master that may be replaced is not.
+  if (session.worker().settings().upstream.mode == "standalone") return session.forward(command.bytes(), 0, kReadOnly);
   std::vector<std::string> options;
   for (size_t i = 2; i < command.argc(); ++i) options.emplace_back(command.arg(i));
   const Request whole = session.request_for_reply(0, kReadOnly);
@@ -156,6 +158,9 @@ void handle_scan(Session& session, const Command& command) {
 
 void handle_keys(Session& session, const Command& command) { KeysWalk::start(session, command.arg(1)); }
 
-void handle_random_key(Session& session, const Command&) { RandomKeyTask::start(session); }
+void handle_random_key(Session& session, const Command& command) {
+  if (session.worker().one_owner()) return session.forward(command.bytes(), 0, kReadOnly);
+  RandomKeyTask::start(session);
+}
 
 }  // namespace corral::core

@@ -66,18 +66,27 @@ void ScanStep::start(Session& session, uint64_t cursor, std::vector<std::string>
 
 void ScanStep::run() {
   failed_ = false;
-  if (cursor_.tag == ScanCursor::kRelist) return relist(Phase::kRelist);
+  if (cursor_.tag == ScanCursor::kRelist && !worker_.one_owner()) return relist(Phase::kRelist);
   const auto stops = scan_order(worker_.map().masters);
   if (stops.empty()) {
     worker_.refresh_topology();
     return retry_later("-CLUSTERDOWN no master of the cluster is known\r\n");
   }
+  if (worker_.one_owner()) return scan_only(stops[0]);
   // A master that is gone: what it had has moved and is listed again at the end.
   auto stop = std::find_if(stops.begin(), stops.end(), [this](const ScanStop& s) { return s.tag >= cursor_.tag; });
   if (stop == stops.end()) return begin_relist();
   if (stop->tag != cursor_.tag) cursor_.position = 0;
   cursor_.tag = stop->tag;
   scan_node(stop->node);
+}
+
+// No slots move. A cursor of another master, as after a failover, says nothing of this one, which is scanned from its
+// start.
+void ScanStep::scan_only(const ScanStop& stop) {
+  if (cursor_.tag != stop.tag) cursor_.position = 0;
+  cursor_.tag = stop.tag;
+  scan_node(stop.node);
 }
 
 void ScanStep::retry_later(std::string_view error) {
@@ -103,14 +112,17 @@ void ScanStep::send(NodeId node, uint32_t part, std::string_view bytes) {
 void ScanStep::scan_node(NodeId node) {
   phase_ = Phase::kScan;
   scanned_ = node;
-  awaited_ = 2;
+  awaited_ = 1;
   const std::string position = std::to_string(cursor_.position);
   std::vector<std::string_view> args = {"SCAN", position};
   args.insert(args.end(), options_.begin(), options_.end());
   std::string nodes, scan;
   resp::append_command(nodes, {"CLUSTER", "NODES"});
   resp::append_command(scan, args);
-  send(node, kNodesPart, nodes);
+  if (!worker_.one_owner()) {
+    ++awaited_;
+    send(node, kNodesPart, nodes);
+  }
   send(node, kScanPart, scan);
 }
 
@@ -158,6 +170,10 @@ void ScanStep::on_scan_reply(std::string_view bytes) {
 }
 
 void ScanStep::go_to_next_master() {
+  if (worker_.one_owner()) {
+    cursor_ = {};
+    return finish();
+  }
   const auto stops = scan_order(worker_.map().masters);
   const auto next = std::find_if(stops.begin(), stops.end(), [this](const ScanStop& s) { return s.tag > cursor_.tag; });
   if (next == stops.end()) return begin_relist();
@@ -250,7 +266,7 @@ void ScanStep::ask_types() {
     request.session = &session_;
     request.task = this;
     request.ticket = i;
-    request.slot = resp::key_slot(result_.keys[i]);
+    request.slot = worker_.slot_of(result_.keys[i]);
     request.flags = kReadOnly;
     request.since_ms = worker_.now_ms();
     session_.add_reference();

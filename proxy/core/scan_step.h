@@ -6,6 +6,7 @@
 // were on their way since the scan began are listed again (CLUSTER GETKEYSINSLOT, on every master). A key that is
 // missed is, at the time of the step that should have found it, on another master than the map says or in a slot that
 // is on its way: the node that is scanned tells both in its own line of CLUSTER NODES, which each step asks for.
+// Where one node has all slots there is nothing to list again.
 // Sources: https://redis.io/commands/scan, "Scan guarantees"; Redis Cluster specification, "Cluster live
 // reconfiguration".
 #pragma once
@@ -46,6 +47,7 @@ class ScanStep final : public Task {
   ScanStep(Session& session, std::vector<std::string> options, Done done);
 
   void run();
+  void scan_only(const ScanStop& stop);
   void retry_later(std::string_view error);
   void scan_node(NodeId node);
   void on_scan_reply(std::string_view reply);

@@ -68,7 +68,7 @@ class Session final : public Endpoint {
 
   uint64_t id() const { return id_; }
   int resp() const { return link_kind_.resp(); }
-  uint8_t database() const { return link_kind_.database(); }
+  uint16_t database() const { return link_kind_.database(); }
   /// Of the links that serve it. Changes only while nothing is under way (quiet()).
   LinkKind link_kind() const { return link_kind_; }
   void set_link_kind(LinkKind kind) { link_kind_ = kind; }

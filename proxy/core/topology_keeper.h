@@ -1,19 +1,16 @@
-// Keeps the slot map true: asks nodes for the topology, takes the majority of what they say and gives all workers the
-// new map. One a process, on worker 0.
+// Keeps the slot map true: asks for the topology, publishes it and gives all workers the new map. One a process, on
+// worker 0. Whom it asks and whose word counts is the business of a source (topology_source.h).
 //
-// It asks up to five nodes at a time (masters that own slots first), with CLUSTER SHARDS or, where a node does not know
-// that, CLUSTER SLOTS. If none answers, the next round asks others: every address that was ever learnt, and the seeds.
-// Rounds are started by the first use, by MOVED and its kin, by lost connections and from time to time; one at a time
-// and never closer together than 100 ms.
+// Rounds of asking are started by the first use, by MOVED and its kin, by lost connections and from time to time; one
+// at a time and never closer together than 100 ms.
 #pragma once
 
 #include <cstdint>
-#include <string>
-#include <string_view>
-#include <vector>
+#include <memory>
+#include <optional>
 
-#include "proxy/core/request.h"
 #include "proxy/core/slot_map.h"
+#include "proxy/core/topology_source.h"
 
 namespace corral::core {
 
@@ -21,31 +18,28 @@ class Worker;
 
 class TopologyKeeper {
  public:
-  explicit TopologyKeeper(Worker& worker) : worker_(worker) {}
+  explicit TopologyKeeper(Worker& worker);
 
   /// The first round; later ones follow by themselves.
-  void start();
+  void start() { start_round(); }
   /// A round soon, unless one is under way: then one after it.
   void request_refresh();
 
  private:
-  class Round;
-
   void start_round();
-  void finish_round(const std::vector<ClusterView>& views);
-  std::vector<NodeId> choose_nodes();
-  void learn(const ClusterView& view);
-  void ask_version();
+  void finish_round(const std::optional<ClusterView>& view);
+  void ask_facts();
 
   Worker& worker_;
-  std::vector<config::Address> known_;  // seeds first, then as learnt
-  size_t next_known_ = 0;               // where to go on when none answered
-  Round* round_ = nullptr;              // the one under way
+  const std::unique_ptr<TopologySource> source_;
+  bool asking_ = false;  // a round is under way
   bool scheduled_ = false;
-  bool again_ = false;  // asked for while a round was under way
-  bool version_known_ = false;
+  bool again_ = false;           // asked for while a round was under way
+  NodeId facts_from_ = kNoNode;  // the master that was last asked what it is
+  uint32_t facts_asked_ms_ = 0;
   uint32_t failures_ = 0;    // rounds in a row without an answer
   uint32_t started_ms_ = 0;  // the last round
+  uint32_t round_ = 0;       // its number
   uint32_t timer_ = 0;       // number of the latest periodic timer
 };
 

@@ -32,7 +32,7 @@ Request request_for(Session& session, const PartialInput& input) {
   const auto head = input.scanner.head(input.bytes.data());
   const CommandSpec* spec = spec_of(head);
   session.begin_command(spec);
-  return session.request_for_reply(resp::key_slot(head.command.arg(spec->only_key)), kMayWait | kNodeBound);
+  return session.request_for_reply(session.worker().slot_of(head.command.arg(spec->only_key)), kMayWait | kNodeBound);
 }
 
 }  // namespace

@@ -19,6 +19,8 @@ constexpr uint32_t kEnoughInATurn = 32;  // requests, of which the writes to the
 constexpr uint8_t kMostReroutes = 3;
 constexpr uint32_t kBusyMs = 50;  // a script that runs longer keeps its node busy
 constexpr std::string_view kStopping = "-CLUSTERDOWN the proxy is shutting down\r\n";
+constexpr std::string_view kIsCluster =
+    "-ERR the upstream is a node of a cluster; upstream.mode must be \"cluster\"\r\n";
 
 }  // namespace
 
@@ -28,6 +30,7 @@ Worker::Worker(Process& process, Transport& transport, uint32_t index, uint64_t 
       index_(index),
       board_(process.board(index)),
       settings_(process.settings()),
+      one_owner_(settings_.upstream.has_one_owner()),
       now_ms_(static_cast<uint32_t>(start_ms)),
       now64_ms_(start_ms),
       ticked_ms_(now_ms_),
@@ -180,11 +183,13 @@ Link* Worker::make_link(NodeId node, LinkKind kind) {
   return links[node].get();
 }
 
-Link& Worker::control_link(NodeId node, int resp) {
+Link& Worker::control_link(NodeId node, int resp, Peer peer) {
   LinksByNode& links = control_links_[resp == 3];
   if (links.size() <= node) links.resize(node + 1u);
   auto& link = links[node];
-  if (!link) link = std::make_unique<Link>(*this, node, LinkKind(resp, 0), process_.node_address(node));
+  if (!link)
+    link = std::make_unique<Link>(*this, node, LinkKind(resp, 0), process_.node_address(node), Link::kSharedLogBlock,
+                                  peer);
   return *link;
 }
 
@@ -237,6 +242,14 @@ void Worker::send_to_node(Request request, NodeId node, std::string_view bytes, 
   answer(request, "-CLUSTERDOWN the connection to a node failed\r\n");
 }
 
+void Worker::send_to_sentinel(Request request, NodeId sentinel, std::string_view bytes) {
+  request.flags |= kNodeBound;
+  if (stopping_) return answer(request, kStopping);
+  Link& to = control_link(sentinel, 2, Peer::kSentinel);
+  if (to.accepts()) return to.send(request, bytes);
+  answer(request, "-CLUSTERDOWN the connection to a sentinel failed\r\n");
+}
+
 void Worker::answer(const Request& request, std::string_view reply) {
   Session* session = request.session;
   if (request.task) {
@@ -259,13 +272,17 @@ bool Worker::on_upstream_error(Link& link, const Link::Pending& pending, std::st
       return false;
     case RefusalKind::kMoved:
     case RefusalKind::kAsk:
+      if (one_owner_) {
+        answer(request, kIsCluster);
+        return true;
+      }
       // A script can return any text as an error: only its own slot's redirection is believed.
       if (refusal.slot != request.slot) return !(request.flags & kScript) && send_to_slot(pending, refusal.slot);
       (refusal.kind == RefusalKind::kMoved ? stats().redirects_moved : stats().redirects_ask).add();
       break;
     default:
-      if (request.flags & kScript) return false;
       if (refusal.kind != RefusalKind::kTryAgain && refusal.kind != RefusalKind::kLoading) refresh_topology();
+      if (request.flags & kScript) return false;
   }
   holds_.add_refused(link, pending, refusal, reply);
   return true;

@@ -18,6 +18,7 @@
 #include "proxy/core/process.h"
 #include "proxy/core/session.h"
 #include "proxy/core/transport.h"
+#include "resp/slot.h"
 
 namespace corral::core {
 
@@ -52,13 +53,17 @@ class Worker {
   void stop();
 
   // --- for sessions, links and tasks ---
-  Process& process() { return process_; }
+  Process& process() const { return process_; }
   Transport& transport() { return transport_; }
   BufferPool& pool() { return pool_; }
   Stats& stats() { return board_.stats; }
   const config::Settings& settings() const { return settings_; }
   const SlotMap& map() const { return *map_; }
   uint32_t index() const { return index_; }
+  /// One node has every key (standalone, sentinel).
+  bool one_owner() const { return one_owner_; }
+  /// The slot that a key is routed by. Order is kept within a slot, so where one node has all of them they are one.
+  uint16_t slot_of(std::string_view key) const { return one_owner_ ? 0 : resp::key_slot(key); }
   uint32_t now_ms() const { return now_ms_; }
   uint64_t now64_ms() const { return now64_ms_; }
   Gate& gate() { return gate_; }
@@ -85,6 +90,7 @@ class Worker {
   /// Sends a request to one node; it is neither held nor sent elsewhere (kNodeBound), an error of ours is its reply
   /// then. It goes over a link of the session's kind, without one of RESP2.
   void send_to_node(Request request, NodeId node, std::string_view bytes, bool control = false);
+  void send_to_sentinel(Request request, NodeId sentinel, std::string_view bytes);
   /// Gives the reply to who waits for it and drops the request's reference.
   void answer(const Request& request, std::string_view reply);
 
@@ -182,7 +188,7 @@ class Worker {
   void send_unusable(const Request& request, std::string_view bytes);
   std::string_view why_unusable(uint16_t slot) const;
   Link* make_link(NodeId node, LinkKind kind);
-  Link& control_link(NodeId node, int resp);
+  Link& control_link(NodeId node, int resp, Peer peer = Peer::kNode);
   void tick();
   void look_for_busy_node();
   int64_t run_timers();
@@ -193,6 +199,7 @@ class Worker {
   const uint32_t index_;
   WorkerBoard& board_;
   const config::Settings& settings_;
+  const bool one_owner_;
   uint32_t now_ms_;  // the low half, enough for differences
   uint64_t now64_ms_;
   uint32_t ticked_ms_ = 0;

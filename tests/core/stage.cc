@@ -26,8 +26,13 @@ Commands take_commands(std::string& bytes) {
 
 }  // namespace
 
-Stage::Stage(config::Settings settings)
-    : process(std::move(settings), 2, transport.wall_us, std::string(40, 'f')), worker(process, transport, 1, now_ms) {
+Stage::Stage(config::Settings settings, uint32_t worker_index)
+    : process(std::move(settings), 2, transport.wall_us, std::string(40, 'f')),
+      worker(process, transport, worker_index, now_ms) {
+  if (worker_index == 0) {
+    turn([this] { worker.start(); });
+    return;
+  }
   ClusterView view;
   view.nodes = {{"aaaa", kNodeA, true}, {"bbbb", kNodeB, true}, {"cccc", kNodeC, true}};
   for (uint16_t slot = 0; slot < resp::kSlots; ++slot) view.owner[slot] = slot < resp::kSlots / 2 ? 0 : 1;

@@ -1,8 +1,8 @@
 // One worker on a stage: clients and nodes are strings in the test's hands, time passes when the test says so.
 //
-// The cluster has two masters, A with slots 0 ... 8191 and B with the rest, and C without slots. The worker is not the
-// one that keeps the topology, so no CLUSTER command comes in between; what it asks the keeper for is in
-// transport.posted.
+// The cluster has two masters, A with slots 0 ... 8191 and B with the rest, and C without slots. Unless a test wants
+// it, the worker is not the one that keeps the topology, so no CLUSTER command comes in between; what it asks the
+// keeper for is in transport.posted.
 #pragma once
 
 #include <functional>
@@ -27,7 +27,8 @@ using Commands = std::vector<std::string>;  // each with its words joined by bla
 
 class Stage {
  public:
-  explicit Stage(config::Settings settings = {});
+  /// Worker 0 keeps the topology: it starts without one, and asks for it by itself.
+  explicit Stage(config::Settings settings = {}, uint32_t worker_index = 1);
   ~Stage();
 
   struct Client {

@@ -5,19 +5,38 @@
 
 namespace corral::test {
 
-bool Front::is_control() {
+namespace {
+
+bool target_is(std::string_view name) {
   const char* target = std::getenv("CORRAL_TEST_TARGET");
-  return target && std::string_view(target) == "redis";
+  return target && target == name;
 }
 
+// TOML lets a section begin once only.
+std::string for_one_server(std::string settings) {
+  const std::string section = "[upstream]\n", mode = "mode = \"standalone\"\n";
+  const size_t at = settings.find(section);
+  return at == std::string::npos ? settings + section + mode : settings.insert(at + section.size(), mode);
+}
+
+}  // namespace
+
+bool Front::is_control() { return target_is("redis"); }
+bool Front::is_standalone() { return target_is("standalone"); }
+
 Front::Front(FrontOptions options) : masters_(static_cast<size_t>(options.cluster.masters)) {
-  if (is_control()) {
-    control_ = std::make_unique<RedisServer>(false, options.cluster.settings);
-    return;
+  std::string upstream;
+  if (is_control() || is_standalone() || options.standalone) {
+    server_ = std::make_unique<RedisServer>(false, options.cluster.settings);
+    upstream = server_->address();
+    options.settings = for_one_server(options.settings);
+  } else {
+    cluster_ = std::make_unique<RedisCluster>(options.cluster);
+    upstream = cluster_->seeds();
   }
-  cluster_ = std::make_unique<RedisCluster>(options.cluster);
+  if (is_control()) return;
   corral_ = std::make_unique<Corral>(
-      CorralOptions{.upstream = cluster_->seeds(), .workers = options.workers, .settings = options.settings});
+      CorralOptions{.upstream = upstream, .workers = options.workers, .settings = options.settings});
   corral_->wait_until_serving();
 }
 
@@ -34,6 +53,6 @@ int64_t Front::info_sum(const std::string& field) {
   return sum;
 }
 
-pid_t Front::pid() const { return control_ ? control_->process().pid() : corral_->pid(); }
+pid_t Front::pid() const { return corral_ ? corral_->pid() : server_->process().pid(); }
 
 }  // namespace corral::test

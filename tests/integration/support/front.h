@@ -1,6 +1,6 @@
-// What a test of behaviour talks to: Corral in front of a cluster, or, with CORRAL_TEST_TARGET=redis, one plain
-// redis-server. What a test says of Corral must hold for Redis, so each test that can be is run against Redis as well:
-// what fails there is wrong in the test.
+// What a test of behaviour talks to: Corral in front of a cluster, with CORRAL_TEST_TARGET=standalone Corral in front
+// of one plain redis-server, or with CORRAL_TEST_TARGET=redis that server itself. What a test says of Corral must hold
+// for Redis, so each test that can be is run against Redis as well: what fails there is wrong in the test.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -17,24 +17,27 @@ struct FrontOptions {
   ClusterOptions cluster = {};
   std::string settings = {};  // of Corral, in TOML
   int workers = 2;
+  bool standalone = false;  // in front of one server, whatever the environment says
 };
 
 class Front {
  public:
   // Whether the test runs against a plain Redis.
   static bool is_control();
+  // Whether it runs in front of one server, unless it asks for it.
+  static bool is_standalone();
 
   explicit Front(FrontOptions options = {});
 
-  uint16_t port() const { return control_ ? control_->port() : corral_->port(); }
+  uint16_t port() const { return corral_ ? corral_->port() : server_->port(); }
   Client connect(milliseconds timeout = kPatience) const { return Client(port(), timeout); }
   // A client that speaks RESP3.
   Client connect3(milliseconds timeout = kPatience) const;
 
-  // The masters behind; of the control, the one server.
-  size_t masters() const { return control_ ? 1 : masters_; }
-  RedisServer& master(size_t index) { return control_ ? *control_ : cluster_->node(index); }
-  RedisServer& owner_of(std::string_view key) { return control_ ? *control_ : cluster_->owner_of(key); }
+  // The masters behind; or the one server.
+  size_t masters() const { return server_ ? 1 : masters_; }
+  RedisServer& master(size_t index) { return server_ ? *server_ : cluster_->node(index); }
+  RedisServer& owner_of(std::string_view key) { return server_ ? *server_ : cluster_->owner_of(key); }
   // The sum of a number of INFO over all masters.
   int64_t info_sum(const std::string& field);
   // Of the process that the clients are connected to.
@@ -46,7 +49,7 @@ class Front {
 
  private:
   size_t masters_ = 1;
-  std::unique_ptr<RedisServer> control_;
+  std::unique_ptr<RedisServer> server_;
   std::unique_ptr<RedisCluster> cluster_;
   std::unique_ptr<Corral> corral_;
 };
@@ -66,4 +69,4 @@ class FrontTest : public ::testing::Test {
 
 // For tests that need a cluster, and so have no control.
 #define CORRAL_NEEDS_CLUSTER() \
-  if (::corral::test::Front::is_control()) GTEST_SKIP() << "needs a cluster"
+  if (::corral::test::Front::is_control() || ::corral::test::Front::is_standalone()) GTEST_SKIP() << "needs a cluster"
