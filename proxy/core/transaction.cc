@@ -81,6 +81,9 @@ bool Transaction::queue(const Command& command, const CommandSpec& spec) {
   std::string_view error;
   if (spec.is(resp::kFlagNoMulti) || is_subscribing(spec) || spec.local == LocalAction::kClientReply) {
     error = kNotAllowed;
+  } else if (spec.local == LocalAction::kSelect && command.arg(1) != std::to_string(session_.database())) {
+    // The piece goes over a connection that others share, whose database must stay.
+    error = "ERR SELECT of another database is not served inside a transaction";
   } else if (!join_slot(command, spec)) {
     error = kCrossSlot;
   } else if (bytes_ + command.bytes().size() > kMostQueuedBytes) {
@@ -116,13 +119,16 @@ void Transaction::end_queueing() {
   if (!link_ && !broken_) slot_ = kNoSlot;
 }
 
+// It watches in the database, and speaks the version, that the client has now.
+bool Transaction::is_usable(const Link& link) const { return link.ready() && link.kind() == session_.link_kind(); }
+
 void Transaction::exec() {
   if (!(session_.modes() & Session::kQueueing)) return session_.reply_error("ERR EXEC without MULTI");
   if (aborted_) {
     discard();
     return session_.reply_error("EXECABORT Transaction discarded because of previous errors.");
   }
-  if (broken_ || (link_ && !link_->ready())) {
+  if (broken_ || (link_ && !is_usable(*link_))) {
     discard();
     return session_.reply(null_exec(session_));
   }
@@ -175,7 +181,7 @@ void Transaction::watched(Link* link) {
 
 bool Transaction::forward_watched(const Request& request, std::string_view bytes) {
   if (!link_ || request.slot != slot_) return false;
-  if (!link_->ready()) {
+  if (!is_usable(*link_)) {
     broken_ = true;
     release_link(false);
     return false;

@@ -68,6 +68,7 @@ class Transaction {
 
  private:
   void end_queueing();
+  bool is_usable(const Link& link) const;
   bool join_slot(const resp::Command& command, const resp::CommandSpec& spec);
 
   Session& session_;
