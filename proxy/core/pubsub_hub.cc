@@ -24,7 +24,9 @@ bool contains(const std::vector<NodeId>& nodes, NodeId node) {
 }  // namespace
 
 PubSubHub::PubSubHub(Worker& worker)
-    : worker_(worker), registry_(worker.process().pubsub()), batches_(worker.process().workers()) {}
+    : worker_(worker), registry_(worker.process().pubsub()), batches_(worker.process().workers()) {
+  choose_home();
+}
 
 PubSubHub::~PubSubHub() = default;
 
@@ -77,13 +79,14 @@ PubSubHub::Topic& PubSubHub::obtain(const HubRequest& request) {
     topic->at_masters = is_keyspace_channel(request.name);
     topic->at_home = !topic->at_masters;
   }
-  return *(topics_[index_of(request.kind)][request.name] = std::move(topic));
+  names_[index_of(topic->kind)][topic->name] = topic.get();
+  return *(topics_[topic->number] = std::move(topic));
 }
 
 PubSubHub::Topic* PubSubHub::find(ChannelKind kind, std::string_view name) {
-  Topics& topics = topics_[index_of(kind)];
-  const auto it = topics.find(name);
-  return it == topics.end() ? nullptr : it->second.get();
+  const auto& names = names_[index_of(kind)];
+  const auto it = names.find(name);
+  return it == names.end() ? nullptr : it->second;
 }
 
 PubSubHub::Source* PubSubHub::Topic::find(NodeId node) {
@@ -185,9 +188,7 @@ void PubSubHub::settle(Topic& topic) {
 }
 
 void PubSubHub::settle_all() {
-  for (Topics& topics : topics_) {
-    for (auto it = topics.begin(); it != topics.end();) settle(*(it++)->second);  // it may be gone afterwards
-  }
+  for (auto it = topics_.begin(); it != topics_.end();) settle(*(it++)->second);  // it may be gone afterwards
 }
 
 void PubSubHub::subscribe(Topic& topic, NodeId node) {
@@ -218,8 +219,9 @@ void PubSubHub::erase_source(Topic& topic, NodeId node) {
 }
 
 void PubSubHub::erase(Topic& topic) {
-  Topics& topics = topics_[index_of(topic.kind)];
-  topics.erase(topics.find(topic.name));
+  auto& names = names_[index_of(topic.kind)];
+  names.erase(names.find(topic.name));
+  topics_.erase(topic.number);
 }
 
 void PubSubHub::pause(Topic& topic, uint32_t delay_ms) {
@@ -291,11 +293,9 @@ void PubSubHub::on_ended(PubSubLink& link, std::string_view name) {
 void PubSubHub::on_ready(PubSubLink&) { settle_all(); }
 
 void PubSubHub::on_lost(PubSubLink& link) {
-  for (Topics& topics : topics_) {
-    for (auto& [name, topic] : topics) {
-      erase_source(*topic, link.node());
-      if (topic->target == link.node()) topic->target = kNoNode;
-    }
+  for (auto& [number, topic] : topics_) {
+    erase_source(*topic, link.node());
+    if (topic->target == link.node()) topic->target = kNoNode;
   }
   relink_ = true;
   choose_home();
@@ -304,9 +304,7 @@ void PubSubHub::on_lost(PubSubLink& link) {
 }
 
 void PubSubHub::on_new_map() {
-  for (Topics& topics : topics_) {
-    for (auto& [name, topic] : topics) topic->target = kNoNode;
-  }
+  for (auto& [number, topic] : topics_) topic->target = kNoNode;
   choose_home();
   settle_all();
 }

@@ -123,7 +123,6 @@ class PubSubHub final : public PubSubListener {
     User& user(uint32_t worker);
     Source* find(NodeId node);
   };
-  using Topics = NameMap<std::unique_ptr<Topic>>;
 
   // pubsub_hub.cc: requests and topics
   void take_request(uint32_t worker, const HubRequest& request);
@@ -163,8 +162,9 @@ class PubSubHub final : public PubSubListener {
   bool progress_ = false;  // marks may have been passed
   bool relink_ = false;    // a connection has been lost
   uint64_t next_number_ = 1;
-  std::array<Topics, kChannelKinds> topics_;
-  std::map<uint64_t, Topic*> restless_;  // by number: those that are asked for, or are to be tried again
+  std::map<uint64_t, std::unique_ptr<Topic>> topics_;  // by number
+  std::array<NameMap<Topic*>, kChannelKinds> names_;   // the same
+  std::map<uint64_t, Topic*> restless_;                // of these, those that are asked for, or are to be tried again
   std::map<NodeId, std::unique_ptr<PubSubLink>> links_;
   std::vector<HubBatch> batches_;  // by worker
   std::vector<NodeId> places_;     // of one call

@@ -72,10 +72,8 @@ PubSubLink& PubSubHub::obtain_link(NodeId node) {
 }
 
 bool PubSubHub::is_needed(NodeId node) {
-  return std::any_of(topics_.begin(), topics_.end(), [&](const Topics& topics) {
-    return std::any_of(topics.begin(), topics.end(),
-                       [&](const auto& entry) { return contains(places_of(*entry.second), node); });
-  });
+  return std::any_of(topics_.begin(), topics_.end(),
+                     [&](const auto& entry) { return contains(places_of(*entry.second), node); });
 }
 
 void PubSubHub::check_links() {

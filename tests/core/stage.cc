@@ -5,9 +5,6 @@
 
 namespace corral::core {
 
-namespace {
-
-// Takes the whole requests out of `bytes`.
 Commands take_commands(std::string& bytes) {
   Commands commands;
   size_t at = 0;
@@ -23,8 +20,6 @@ Commands take_commands(std::string& bytes) {
   bytes.erase(0, at);
   return commands;
 }
-
-}  // namespace
 
 Stage::Stage(config::Settings settings, uint32_t worker_index)
     : process(std::move(settings), 2, transport.wall_us, std::string(40, 'f')),

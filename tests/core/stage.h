@@ -25,6 +25,9 @@ inline constexpr uint16_t kBarSlot = 5061, kHelloSlot = 866, kFooSlot = 12182;
 
 using Commands = std::vector<std::string>;  // each with its words joined by blanks
 
+/// Takes the whole requests out of `bytes`.
+Commands take_commands(std::string& bytes);
+
 class Stage {
  public:
   /// Worker 0 keeps the topology: it starts without one, and asks for it by itself.
