@@ -1,4 +1,4 @@
-// ioredis: channels, patterns, shard channels, keyspace notifications and MONITOR.
+// ioredis: channels, patterns, shard channels and keyspace notifications.
 import assert from 'node:assert/strict';
 import { describe } from 'node:test';
 import { flavors, open } from './ioredis_flavors.mjs';
@@ -113,23 +113,6 @@ for (const flavor of flavors) {
       await eventually('a notification of both kinds for each key', () => got.length >= 40);
       assert.deepEqual(got.sort(), keys.flatMap((key) => [`${key} set`, `set ${key}`]).sort());
       await sender.config('SET', 'notify-keyspace-events', '');
-    });
-
-    it('monitors', async (t) => {
-      const redis = open(t, flavor, servers);
-      await redis.ping(); // ioredis fails if another client's command is shown in the same packet as MONITOR's own OK
-      const monitor = await open(t, flavor, servers, { lazyConnect: true }).monitor();
-      t.after(() => monitor.disconnect());
-      const got = [];
-      monitor.on('monitor', (time, args, source, database) => got.push({ time, args, source, database }));
-      const key = unique();
-      await redis.set(key, 'seen "quoted"\r\n');
-      await eventually('the SET is shown', () => got.some(({ args }) => args[1] === key));
-      const shown = got.find(({ args }) => args[1] === key);
-      assert.deepEqual([shown.args[0].toUpperCase(), shown.args[1]], ['SET', key]);
-      assert.equal(shown.database, '0');
-      assert.match(shown.source, /^127\.0\.0\.1:\d+$/);
-      assert.ok(Math.abs(Number(shown.time) - Date.now() / 1000) < 60);
     });
   });
 }
