@@ -54,6 +54,10 @@ void ExecTask::send_piece() {
     ++piece_replies_;
   }
   if (piece_replies_ == around && !link_) return run_own();
+  if (selects()) {  // for those who share the connection; the reply comes behind those of the items and is dropped
+    resp::append_command(bytes, {"SELECT", std::to_string(session_.database())});
+    ++piece_replies_;
+  }
   bytes += kExecFrame;
   Request piece = whole_;
   piece.task = this;
@@ -62,6 +66,12 @@ void ExecTask::send_piece() {
   if (!link_) return session_.worker().send(piece, bytes);
   piece.flags |= kNodeBound;
   link_->send(piece, bytes);
+}
+
+bool ExecTask::selects() const {
+  return std::any_of(items_.begin(), items_.end(), [](const Transaction::Item& item) {
+    return item.at_node && item.spec->local == resp::LocalAction::kSelect;
+  });
 }
 
 // Elements of EXEC's reply are never interpreted, so a NOSCRIPT among them could not be mended: the node is given the
@@ -138,7 +148,10 @@ void ExecTask::run_item(uint32_t i) {
   if (!session_.open()) return on_reply(i, "-ERR the client is gone\r\n");
   const ParsedRequest parsed(session_.worker(), items_[i].bytes);
   session_.set_sink({this, i});
-  if (items_[i].at_node) {
+  if (items_[i].at_node && items_[i].spec->local == resp::LocalAction::kSelect) {
+    // The session goes where the node went.
+    replies_[i][0] == '-' ? on_reply(i, std::string(replies_[i])) : run(session_, parsed.command(), *items_[i].spec);
+  } else if (items_[i].at_node) {
     fan_out_to_others(session_, parsed.command(), *items_[i].spec, whole_.slot, replies_[i]);
   } else {
     run(session_, parsed.command(), *items_[i].spec);

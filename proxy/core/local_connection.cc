@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "proxy/core/local.h"
+#include "proxy/core/transaction.h"
 #include "resp/reply_builder.h"
 
 namespace corral::core {
@@ -96,6 +97,7 @@ void local_select(Session& session, const Command& command) {
   }
   if (database != 0 && !worker.one_owner()) return session.reply_error("ERR SELECT is not allowed in cluster mode");
   session.set_link_kind(LinkKind(session.resp(), static_cast<uint16_t>(database)));
+  if (session.modes() & Session::kWatching) session.transaction().on_select(session.database());
   session.reply(resp::kOk);
 }
 

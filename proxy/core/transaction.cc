@@ -28,11 +28,12 @@ bool is_walk(const CommandSpec& spec) {
   return spec.merge == Merge::kScan || spec.merge == Merge::kKeys || spec.merge == Merge::kRandomKey;
 }
 
-Transaction::Item make_item(const Command& command, const CommandSpec& spec) {
+Transaction::Item make_item(const Session& session, const Command& command, const CommandSpec& spec) {
   const bool fans_out = spec.handling == Handling::kFanOut;
   const bool by_corral = fans_out || spec.handling == Handling::kLocal || spec.handling == Handling::kSubscription ||
                          spec.handling == Handling::kTransaction;
-  return {std::string(command.bytes()), &spec, !by_corral || (fans_out && !is_walk(spec)), by_corral};
+  const bool selects = spec.local == LocalAction::kSelect && session.worker().one_owner();
+  return {std::string(command.bytes()), &spec, !by_corral || selects || (fans_out && !is_walk(spec)), by_corral};
 }
 
 // A watching client's command on the pinned connection. If that is redirected or lost, the command goes the ordinary
@@ -81,9 +82,6 @@ bool Transaction::queue(const Command& command, const CommandSpec& spec) {
   std::string_view error;
   if (spec.is(resp::kFlagNoMulti) || is_subscribing(spec) || spec.local == LocalAction::kClientReply) {
     error = kNotAllowed;
-  } else if (spec.local == LocalAction::kSelect && command.arg(1) != std::to_string(session_.database())) {
-    // The piece goes over a connection that others share, whose database must stay.
-    error = "ERR SELECT of another database is not served inside a transaction";
   } else if (!join_slot(command, spec)) {
     error = kCrossSlot;
   } else if (bytes_ + command.bytes().size() > kMostQueuedBytes) {
@@ -96,7 +94,7 @@ bool Transaction::queue(const Command& command, const CommandSpec& spec) {
   }
   bytes_ += command.bytes().size();
   if (spec.local == LocalAction::kEval) session_.worker().show_script(command.arg(1));
-  items_.push_back(make_item(command, spec));
+  items_.push_back(make_item(session_, command, spec));
   session_.reply("+QUEUED\r\n");
   return true;
 }
@@ -119,8 +117,8 @@ void Transaction::end_queueing() {
   if (!link_ && !broken_) slot_ = kNoSlot;
 }
 
-// It watches in the database, and speaks the version, that the client has now.
-bool Transaction::is_usable(const Link& link) const { return link.ready() && link.kind() == session_.link_kind(); }
+// It speaks the version that the client speaks now. (Of the database see on_select().)
+bool Transaction::is_usable(const Link& link) const { return link.ready() && link.kind().resp() == session_.resp(); }
 
 void Transaction::exec() {
   if (!(session_.modes() & Session::kQueueing)) return session_.reply_error("ERR EXEC without MULTI");
@@ -158,9 +156,21 @@ void Transaction::unwatch() {
   if (!(session_.modes() & Session::kQueueing)) slot_ = kNoSlot;
 }
 
+void Transaction::on_select(uint16_t database) {
+  if (!link_) return;
+  if (!link_->ready()) return break_watch();
+  std::string bytes;
+  resp::append_command(bytes, {"SELECT", std::to_string(database)});
+  Request request;
+  request.flags = kDiscard;
+  link_->send(request, bytes);
+  moved_ = true;
+}
+
 void Transaction::release_link(bool clean) {
   Link* link = std::exchange(link_, nullptr);
   if (!link) return;
+  if (std::exchange(moved_, false)) clean = false;
   LinkPool& pool = session_.worker().own_links();
   clean ? pool.give(link) : pool.drop(link);
 }

@@ -32,7 +32,8 @@ class Transaction {
     std::string bytes;
     const resp::CommandSpec* spec;
     bool at_node;    // a part of the piece
-    bool by_corral;  // run by Corral afterwards; if it is also at_node, at the other masters
+    bool by_corral;  // run by Corral afterwards; if it is also at_node, at the other masters, or for the session
+                     // (SELECT)
   };
 
   void begin();
@@ -47,6 +48,8 @@ class Transaction {
 
   void watch(const resp::Command& command, const resp::CommandSpec& spec);
   void unwatch();
+  /// The session has selected another database: the pinned connection follows.
+  void on_select(uint16_t database);
   /// A request of a watching client: true if it has been sent on the pinned connection.
   bool forward_watched(const Request& request, std::string_view bytes);
 
@@ -78,6 +81,7 @@ class Transaction {
   bool aborted_ = false;
   bool broken_ = false;
   Link* link_ = nullptr;  // pinned, of the worker's own_links()
+  bool moved_ = false;    // the pinned connection has selected another database than its kind says
 };
 
 }  // namespace corral::core
