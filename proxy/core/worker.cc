@@ -273,6 +273,7 @@ bool Worker::on_upstream_error(Link& link, const Link::Pending& pending, std::st
     case RefusalKind::kMoved:
     case RefusalKind::kAsk:
       if (one_owner_) {
+        if (request.flags & kScript) return false;  // its own words
         answer(request, kIsCluster);
         return true;
       }

@@ -1,4 +1,5 @@
-// The fixture of tests that hold Corral, in front of a cluster, against one Redis that is given the same.
+// The fixture of tests that hold Corral, in front of a cluster or of one server (support/front.h), against one Redis
+// that is given the same.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -6,24 +7,21 @@
 #include <memory>
 
 #include "command_mix.h"
-#include "support/cluster.h"
-#include "support/corral.h"
+#include "support/front.h"
 
 namespace corral::test {
 
 class BesideRedis : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    cluster_ = std::make_unique<RedisCluster>();
+    front_ = std::make_unique<Front>();
+    corral_ = &front_->corral();
     redis_ = std::make_unique<RedisServer>();
-    corral_ = std::make_unique<Corral>(CorralOptions{.upstream = cluster_->seeds()});
-    corral_->wait_until_serving();
   }
 
   static void TearDownTestSuite() {
-    corral_.reset();
     redis_.reset();
-    cluster_.reset();
+    front_.reset();
   }
 
   // The same command to both; the reply of Redis must be that of Corral, which is returned.
@@ -38,9 +36,9 @@ class BesideRedis : public ::testing::Test {
     return both(Step{{to_arg(words)...}});
   }
 
-  static inline std::unique_ptr<RedisCluster> cluster_;
+  static inline std::unique_ptr<Front> front_;
   static inline std::unique_ptr<RedisServer> redis_;
-  static inline std::unique_ptr<Corral> corral_;
+  static inline Corral* corral_ = nullptr;
   Client actual_ = corral_->connect();
   Client expected_ = redis_->connect();
 };

@@ -178,6 +178,7 @@ TEST_F(ConformanceTest, a_script_is_known_in_every_slot) {
 }
 
 TEST_F(ConformanceTest, keys_in_two_slots_are_refused_where_nothing_can_be_split) {
+  CORRAL_NEEDS_CLUSTER();
   for (const Args& args : {Args{"RENAME", "a", "b"}, Args{"SINTER", "a", "b"}, Args{"MSETNX", "a", "1", "b", "2"},
                            Args{"EVAL", "return 1", "2", "a", "b"}, Args{"LMOVE", "a", "b", "LEFT", "LEFT"},
                            Args{"ZUNIONSTORE", "a", "2", "a", "b"}, Args{"SORT", "a", "STORE", "b"}}) {

@@ -173,7 +173,7 @@ TEST_F(ProtocolTest, a_value_of_20_mb_passes_unchanged) {
   }
   EXPECT_EQ(actual_.command("SET", "large", value), Reply::status("OK"));
   EXPECT_TRUE(actual_.command("GET", "large").text == value);
-  EXPECT_TRUE(cluster_->command_to_owner("large", "GET", "large").text == value);
+  EXPECT_TRUE(front_->owner_of("large").command("GET", "large").text == value);
   const auto replies = actual_.pipeline({{"GET", "small"}, {"GET", "large"}, {"STRLEN", "large"}, {"DEL", "large"}});
   EXPECT_TRUE(replies[0].is_nil());
   EXPECT_TRUE(replies[1].text == value);
