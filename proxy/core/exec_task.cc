@@ -1,8 +1,6 @@
 #include "proxy/core/exec_task.h"
 
 #include <algorithm>
-#include <memory>
-#include <set>
 
 #include "proxy/core/handlers.h"
 #include "proxy/core/parsed_request.h"
@@ -44,16 +42,14 @@ void ExecTask::start(Session& session, std::vector<Transaction::Item> items, uin
 }
 
 void ExecTask::send_piece() {
-  std::string bytes = load_scripts();
-  bytes += kMultiFrame;
-  piece_replies_ += 2;
-  const uint32_t around = piece_replies_;
+  std::string bytes(kMultiFrame);
+  piece_replies_ = 2;
   for (const auto& item : items_) {
     if (!item.at_node) continue;
     bytes += item.bytes;
     ++piece_replies_;
   }
-  if (piece_replies_ == around && !link_) return run_own();
+  if (piece_replies_ == 2 && !link_) return run_own();
   if (selects()) {  // for those who share the connection; the reply comes behind those of the items and is dropped
     resp::append_command(bytes, {"SELECT", std::to_string(session_.database())});
     ++piece_replies_;
@@ -72,24 +68,6 @@ bool ExecTask::selects() const {
   return std::any_of(items_.begin(), items_.end(), [](const Transaction::Item& item) {
     return item.at_node && item.spec->local == resp::LocalAction::kSelect;
   });
-}
-
-// Elements of EXEC's reply are never interpreted, so a NOSCRIPT among them could not be mended: the node is given the
-// scripts before.
-std::string ExecTask::load_scripts() {
-  std::string bytes;
-  std::set<std::string_view> loaded;
-  std::vector<std::shared_ptr<const std::string>> bodies;
-  for (const auto& item : items_) {
-    if (item.spec->local != resp::LocalAction::kEvalSha) continue;
-    const ParsedRequest parsed(session_.worker(), item.bytes);
-    const auto body = script_of(session_.worker(), parsed.command());
-    if (!body || !loaded.insert(*body).second) continue;
-    bodies.push_back(body);
-    resp::append_command(bytes, {"SCRIPT", "LOAD", *body});
-    ++piece_replies_;
-  }
-  return bytes;
 }
 
 // MULTI, the commands, EXEC. A refusal of one of the commands makes EXEC say EXECABORT, so nothing was executed.

@@ -26,7 +26,6 @@ class ExecTask final : public Piece {
 
   ExecTask(Session& session, std::vector<Transaction::Item> items, uint16_t slot, Link* link);
   void send_piece();
-  std::string load_scripts();
   bool selects() const;
   void on_piece(std::string_view reply);
   void run_own();

@@ -15,6 +15,8 @@ namespace corral::core {
 
 namespace {
 
+constexpr std::string_view kOvertaken =
+    "-TRYAGAIN the slot moved, and a later command on the same key has been executed\r\n";
 constexpr uint8_t kPromptRedirects = 5;  // followed at once; later ones after a pause
 
 bool is_before(const Request& a, const Request& b) { return static_cast<int32_t>(a.order - b.order) < 0; }
@@ -108,8 +110,12 @@ class ScriptCheck final : public Task {
 };
 
 void HoldTable::add_unloaded(Link& link, const Link::Pending& pending, std::string eval, std::string_view reply) {
+  link.on_script_lost();
   const auto it = obtain_for(link, pending);
   ++it->second.in_flight;  // nothing else is sent meanwhile
+  Held held{pending.request, std::string(pending.bytes, pending.size), true};
+  held.checking = true;
+  insert_refused(it->second, std::move(held));
   const ParsedRequest parsed(worker_, {pending.bytes, pending.size});
   std::string ask;
   resp::append_command(ask, {"SCRIPT", "EXISTS", parsed.command().arg(1)});
@@ -123,16 +129,21 @@ void HoldTable::add_unloaded(Link& link, const Link::Pending& pending, std::stri
 void HoldTable::on_script_checked(const Request& request, std::string eval, bool loaded, std::string_view reply) {
   const auto it = find(request);
   if (it == holds_.end()) return worker_.answer(request, reply);  // the worker stops
-  --it->second.in_flight;
-  if (loaded) {
-    worker_.answer(request, reply);
-    if (it->second.in_flight == 0) settle(it);
-    return;
+  Hold& hold = it->second;
+  --hold.in_flight;
+  const auto held = std::find_if(hold.queue.begin(), hold.queue.end(), [&](const Held& one) {
+    return one.checking && one.request.order == request.order;
+  });
+  if (loaded || held->overtaken) {
+    hold.queue.erase(held);
+    worker_.answer(request, loaded ? reply : kOvertaken);
+  } else {
+    held->checking = false;
+    held->bytes = std::move(eval);
+    held->request.flags |= kReloaded;
+    held->reason = unreachable(request.slot, "its script was being loaded");
   }
-  Held held{request, std::move(eval), true};
-  held.request.flags |= kReloaded;
-  held.reason = unreachable(request.slot, "its script was being loaded");
-  take_back(it, std::move(held), false);
+  if (hold.in_flight == 0) settle(it);
 }
 
 void HoldTable::add_lost(Link& link, const Link::Pending& pending, std::string_view why) {
@@ -172,13 +183,17 @@ void HoldTable::on_answered(const Link::Pending& pending) {
   Hold& hold = it->second;
   const std::string_view executed(pending.bytes, pending.size);
   std::vector<Request> overtaken;
+  const auto is_overtaken = [&](const Held& held) {
+    return is_before(held.request, pending.request) && share_key(worker_, held.bytes, executed);
+  };
+  for (Held& held : hold.queue) held.overtaken = held.overtaken || is_overtaken(held);
   std::erase_if(hold.queue, [&](const Held& held) {
-    if (!is_before(held.request, pending.request) || !share_key(worker_, held.bytes, executed)) return false;
+    if (!held.overtaken || held.checking) return false;
     overtaken.push_back(held.request);
     return true;
   });
   for (const Request& request : overtaken) {
-    worker_.answer(request, "-TRYAGAIN the slot moved, and a later command on the same key has been executed\r\n");
+    worker_.answer(request, kOvertaken);
   }
   if (--hold.in_flight == 0) settle(it);
 }
@@ -261,7 +276,9 @@ void HoldTable::abandon() {
     const auto it = holds_.begin();
     const auto queue = std::move(it->second.queue);
     erase(it);
-    for (const Held& held : queue) worker_.answer(held.request, "-CLUSTERDOWN the proxy is shutting down\r\n");
+    for (const Held& held : queue) {
+      if (!held.checking) worker_.answer(held.request, "-CLUSTERDOWN the proxy is shutting down\r\n");
+    }
   }
 }
 

@@ -67,6 +67,8 @@ class HoldTable {
     std::string bytes;
     bool refused = false;     // was sent once; stands in the queue before all that was not
     bool asking = false;      // to be sent after an ASKING
+    bool checking = false;    // a node is asked whether it knows the script; answered by on_script_checked()
+    bool overtaken = false;   // meanwhile something behind it has run on its key
     bool by_key = false;      // refused with TRYAGAIN: if it is a read that merges, it is sent key by key
     NodeId target = kNoNode;  // MOVED, ASK: where to; else to the slot's owner
     std::string reason = {};  // the client's reply if time runs out

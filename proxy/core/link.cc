@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "proxy/core/worker.h"
+#include "resp/reply_builder.h"
 #include "resp/reply_view.h"
 
 namespace corral::core {
@@ -41,6 +42,12 @@ void Link::push(const Request& request, std::string_view bytes) {
 }
 
 void Link::send(const Request& request, std::string_view bytes) {
+  if (request.flags & (kScript | kPiece)) [[unlikely]]
+    tell_scripts(bytes, request.flags & kPiece);
+  submit(request, bytes);
+}
+
+void Link::submit(const Request& request, std::string_view bytes) {
   push(request, bytes);
   if (state_ == State::kIdle) [[unlikely]]
     connect();
@@ -48,10 +55,21 @@ void Link::send(const Request& request, std::string_view bytes) {
 }
 
 void Link::send_asking(const Request& request, std::string_view bytes) {
+  if (request.flags & (kScript | kPiece)) tell_scripts(bytes, request.flags & kPiece);
   Request asking;
   asking.flags = kDiscard;
   push(asking, kAskingFrame);
-  send(request, bytes);
+  submit(request, bytes);
+}
+
+void Link::tell_scripts(std::string_view bytes, bool again) {
+  for (const auto& body : told_scripts_.missing(worker_, bytes, again)) {
+    Request load;
+    load.flags = kDiscard;
+    std::string frame;
+    resp::append_command(frame, {"SCRIPT", "LOAD", *body});
+    push(load, frame);
+  }
 }
 
 bool Link::leave_backoff() {
@@ -281,6 +299,7 @@ void Link::fail(std::string_view reason) {
   blocked_ = feeding_ = false;
   scanner_.reset();
   tail_ = {};
+  told_scripts_.forget();
   if (passing_) lose_passing();
   const bool was_ready = state_ == State::kReady;
   // The first new attempt comes at once, later ones after 20 ms, 40 ms ... half a second, each up to half as much

@@ -17,6 +17,7 @@
 #include "proxy/core/link_kind.h"
 #include "proxy/core/request.h"
 #include "proxy/core/ring.h"
+#include "proxy/core/told_scripts.h"
 #include "proxy/core/transport.h"
 #include "resp/reply_scanner.h"
 
@@ -57,6 +58,8 @@ class Link final : public Endpoint {
 
   /// Takes a request; the link must accept. Nothing is written before flush(). `bytes` is one frame, copied.
   void send(const Request& request, std::string_view bytes);
+  /// The node does not know a script that it was given.
+  void on_script_lost() { told_scripts_.forget(); }
   /// Like send, after an ASKING.
   void send_asking(const Request& request, std::string_view bytes);
   /// Writes what has gathered, if it can; or leaves it for more to join it: true, and flush() is to be called again at
@@ -110,6 +113,8 @@ class Link final : public Endpoint {
   bool waits_for_more() const;
   bool leave_backoff();
   void push(const Request& request, std::string_view bytes);
+  void submit(const Request& request, std::string_view bytes);
+  void tell_scripts(std::string_view bytes, bool again);
   void on_handshake_reply(std::string_view reply);
   size_t consume(const char* data, size_t size);
   void on_reply(std::string_view reply);
@@ -143,6 +148,7 @@ class Link final : public Endpoint {
   resp::ReplyScanner scanner_;
   std::string tail_;  // of a reply that has not wholly arrived
   Handshake handshake_;
+  ToldScripts told_scripts_;
   Feeder* feeder_ = nullptr;
   bool feeding_ = false;   // what is sent is not kept
   bool passing_ = false;   // the reply to the first request goes to its client as it comes

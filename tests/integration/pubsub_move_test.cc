@@ -1,0 +1,104 @@
+// Messages while the cluster changes: as long as no node is lost, none is lost or doubled and each publisher's keep
+// their order over all channels, though slots move and a replica takes over from the master that they go to.
+#include <map>
+
+#include "support/background.h"
+#include "support/front.h"
+
+namespace corral::test {
+namespace {
+
+constexpr int kPublishers = 3, kChannels = 4, kPipeline = 20;
+
+std::string channel_name(int channel) { return "channel:" + std::to_string(channel); }
+
+class PubsubMoveTest : public ::testing::Test {
+ protected:
+  // Publishes "publisher:number" in one channel after the other until told to stop, then "end" in the first.
+  void publish(int publisher, Background::Stop stop) {
+    Client client = front_.connect();
+    int sent = 0, answered = 0;
+    while (!stop || answered < sent) {
+      std::string bytes;
+      for (; !stop && sent < answered + kPipeline; ++sent) {
+        bytes +=
+            encode({"PUBLISH", channel_name(sent % kChannels), std::to_string(publisher) + ":" + std::to_string(sent)});
+      }
+      client.send(bytes);
+      const Reply reply = client.read_reply();
+      if (reply.is_error()) throw std::runtime_error(to_string(reply));
+      ++answered;
+    }
+    published_ += sent;
+    client.command("PUBLISH", channel_name(0), "end");
+  }
+
+  // Until all publishers have said "end"; how many messages came before.
+  static int64_t listen(Client& client) {
+    std::map<std::string, int> next;
+    int64_t messages = 0;
+    for (int ends = 0; ends < kPublishers;) {
+      const std::string text = client.read_reply().elements.back().text;
+      if (text == "end") {
+        ++ends;
+        continue;
+      }
+      const size_t colon = text.find(':');
+      int& expected = next[text.substr(0, colon)];
+      if (std::stoi(text.substr(colon + 1)) != expected++) {
+        throw std::runtime_error(text + " came instead of " + std::to_string(expected - 1));
+      }
+      ++messages;
+    }
+    return messages;
+  }
+
+  template <class Disturb>
+  void run(const Disturb& disturb) {
+    Client channels = front_.connect(), pattern = front_.connect3();
+    for (int i = 0; i < kChannels; ++i) channels.command("SUBSCRIBE", channel_name(i));
+    pattern.command("PSUBSCRIBE", "chan*");
+    int64_t heard[2] = {};
+    Background listeners[] = {Background([&](Background::Stop) { heard[0] = listen(channels); }),
+                              Background([&](Background::Stop) { heard[1] = listen(pattern); })};
+    {
+      std::vector<std::unique_ptr<Background>> publishers;
+      for (int i = 0; i < kPublishers; ++i) {
+        publishers.push_back(std::make_unique<Background>([this, i](Background::Stop stop) { publish(i, stop); }));
+      }
+      disturb();
+    }
+    for (Background& listener : listeners) listener.join();
+    EXPECT_GT(published_, 100);
+    EXPECT_EQ(heard[0], published_);
+    EXPECT_EQ(heard[1], published_);
+  }
+
+  Front front_{{.cluster = {.replicas_per_master = 1}, .settings = "[upstream]\nrefresh_interval = \"300ms\"\n"}};
+  std::atomic<int64_t> published_ = 0;
+};
+
+TEST_F(PubsubMoveTest, nothing_is_lost_while_slots_move) {
+  CORRAL_NEEDS_CLUSTER();
+  run([&] {
+    for (int round = 0; round < 3; ++round) {
+      for (const int slot : {0, 1, 2, 3}) {
+        const size_t from = front_.cluster().owner(slot);
+        front_.cluster().migrate_slot(slot, from, (from + 1) % 3);
+      }
+    }
+  });
+}
+
+TEST_F(PubsubMoveTest, nothing_is_lost_when_a_replica_takes_over) {
+  CORRAL_NEEDS_CLUSTER();
+  run([&] {
+    front_.cluster().fail_over_to(3, 0);
+    std::this_thread::sleep_for(milliseconds(700));  // Corral has heard of it, and has published through another
+    front_.cluster().fail_over_to(0, 0);
+    std::this_thread::sleep_for(milliseconds(700));
+  });
+}
+
+}  // namespace
+}  // namespace corral::test
