@@ -131,9 +131,8 @@ void HoldTable::on_script_checked(const Request& request, std::string eval, bool
   if (it == holds_.end()) return worker_.answer(request, reply);  // the worker stops
   Hold& hold = it->second;
   --hold.in_flight;
-  const auto held = std::find_if(hold.queue.begin(), hold.queue.end(), [&](const Held& one) {
-    return one.checking && one.request.order == request.order;
-  });
+  const auto held = std::find_if(hold.queue.begin(), hold.queue.end(),
+                                 [&](const Held& one) { return one.checking && one.request.order == request.order; });
   if (loaded || held->overtaken) {
     hold.queue.erase(held);
     worker_.answer(request, loaded ? reply : kOvertaken);

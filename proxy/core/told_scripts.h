@@ -1,7 +1,7 @@
 // Which scripts the node at the other end of a connection has been given, so that an EVALSHA of one that clients have
 // shown (script_registry.h) never finds it missing: it is loaded in front of its first use on each connection. A script
-// that is missing all the same (SCRIPT FLUSH behind our back) is seen only when what was sent behind it has run; and not
-// at all in the reply of EXEC, whose elements may be anything: in front of a transaction scripts are always loaded.
+// that is missing all the same (SCRIPT FLUSH behind our back) is seen only when what was sent behind it has run; and
+// not at all in the reply of EXEC, whose elements may be anything: in front of a transaction scripts are always loaded.
 #pragma once
 
 #include <cstdint>

@@ -125,13 +125,15 @@ void Worker::tick() {
   for (Session* session : all) session->check_idle(now_ms_, draining_);
 }
 
-// A node that runs a script answers nothing else; a client that asks how things are is to learn it (PING: -BUSY).
+// A node that runs a script answers nothing else; a client that asks how things are is to learn it (PING: -BUSY). It
+// need not be the first under way: the answers to what came with it are written after it.
 void Worker::look_for_busy_node() {
   NodeId busy = kNoNode;
   for_each_link([&](Link& link) {
-    if (link.in_flight() == 0) return;
-    const Link::Pending& first = link.pending(0);
-    if ((first.request.flags & kScript) && now_ms_ - first.sent_ms > kBusyMs) busy = link.node();
+    if (link.in_flight() == 0 || now_ms_ - link.pending(0).sent_ms <= kBusyMs) return;
+    for (uint32_t i = 0; i < link.in_flight(); ++i) {
+      if (link.pending(i).request.flags & kScript) busy = link.node();
+    }
   });
   board_.busy_node.store(busy, std::memory_order_relaxed);
 }

@@ -236,5 +236,18 @@ TEST(ScriptKillTest, a_script_without_end_is_killed) {
   }
 }
 
+TEST(ScriptKillTest, a_function_without_end_is_seen_behind_what_came_with_it) {
+  Front front({.cluster = {.settings = {"--busy-reply-threshold", "100"}}});
+  Client client = front.connect(), other = front.connect();
+  const std::string library =
+      "#!lua name=endless\nredis.register_function('endless', function() while true do end end)";
+  client.send(encode({"FUNCTION", "LOAD", library}) + encode({"FCALL", "endless", "0"}));
+  Reply busy;
+  EXPECT_TRUE(eventually([&] { return (busy = other.command("PING")).is_error("BUSY"); })) << busy;
+  EXPECT_EQ(other.command("FUNCTION", "KILL"), Reply::status("OK"));
+  EXPECT_EQ(client.read_reply().text, "endless");
+  EXPECT_TRUE(client.read_reply().is_error());
+}
+
 }  // namespace
 }  // namespace corral::test

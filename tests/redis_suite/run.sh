@@ -109,12 +109,19 @@ start_servers() {
   wait_for_ping corral "$pid" "$port" "$dir/corral.log" || die "Corral does not start"
 }
 
+# The tests of UNIT that expected_failures.txt says are not to be run; "*" is the whole unit.
+tests_not_run() {
+  awk -F ' [|] ' -v unit="$1" '$1 == unit && $3 ~ /^Not run:/ { print $2 }' "$here/expected_failures.txt"
+}
+
 # One run of UNIT, without the tests in `hung`, into LOG. A test that hangs is added to `hung`; status 1 then.
 run_once() {
-  local unit=$1 log=$2 arguments=() name
-  for name in "${hung[@]}"; do arguments+=(--skiptest "$name"); done
+  local unit=$1 log=$2 arguments=() not_run name of_suite
+  of_suite=$(pick_port && printf %s "$port")  # in a subshell: `port` stays
+  mapfile -t not_run < <(tests_not_run "$unit")
+  for name in "${hung[@]}" "${not_run[@]}"; do arguments+=(--skiptest "$name"); done
   (cd "$suite" && TERM=dumb timeout -k 5 "$unit_limit" ./runtest --host 127.0.0.1 --port "$port" --cluster-mode \
-    --clients 1 --durable --dont-clean --timeout "$test_limit" --tags "$tags" --single "$unit" "${arguments[@]}") \
+    --baseport $((of_suite + 32)) --clients 1 --durable --dont-clean --timeout "$test_limit" --tags "$tags" --single "$unit" "${arguments[@]}") \
     >"$log" 2>&1 </dev/null || true
   name=$(sed -n 's/.*(IN PROGRESS) //p' "$log" | tail -n 1)
   [[ -z $name ]] && return 0
@@ -153,6 +160,7 @@ main() {
   : >"$out/results.tsv"
   local unit fresh="" seconds
   for unit in "${units[@]}"; do
+    if [[ -n $with_corral && $(tests_not_run "$unit") == "*" ]]; then continue; fi
     if [[ -z $fresh ]]; then
       stop_started
       start_servers
