@@ -119,6 +119,8 @@ bool Gate::pass(Session& session, const Command& command, const CommandSpec& spe
   if (spec.local == LocalAction::kExec) show_transaction(session);
   const bool queued = (session.modes() & Session::kQueueing) && !Transaction::passes_queue(spec);
   const bool refused = (session.modes() & Session::kMonitoring) && forbidden_to_monitors(spec);
+  // Redis shows what ends a client's watching to all others, but not to that client.
+  if ((session.modes() & Session::kMonitoring) && spec.local == LocalAction::kReset) send_shown();
   if (!queued && !refused && is_shown(spec)) show(session, command, spec);
   return true;
 }
@@ -128,6 +130,7 @@ void Gate::update() {
   const uint64_t now_ms = worker_.now64_ms();
   const bool paused = pause_.in_force(now_ms);
   state_ = static_cast<uint8_t>((paused ? kPaused : 0) | (worker_.process().monitors() > 0 ? kWatched : 0));
+  if (!(state_ & kWatched)) shown_.clear();  // it would be shown to who comes next
   if (!paused) return resume_all();
   if (worker_.stopping()) return;
   const uint64_t left_ms = std::min(pause_.end_ms - now_ms, kLongestTimerMs);
@@ -218,6 +221,7 @@ void Gate::keep_watching_scripts() {
 
 void Gate::remove_monitor(const Session& session) {
   std::erase(monitors_, session.id());
+  send_shown();
   give_up_monitor();
 }
 

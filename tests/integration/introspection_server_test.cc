@@ -144,6 +144,23 @@ TEST_F(ServerTest, monitor_shows_what_all_clients_send) {
   EXPECT_EQ(monitors[0].command("GET", "seen"), Reply::string("a \"b\"\n"));
 }
 
+TEST_F(ServerTest, a_monitor_that_leaves_hands_nothing_on) {
+  Client leaving = front_->connect();
+  ASSERT_EQ(leaving.command("MONITOR"), Reply::status("OK"));
+  leaving.send(encode({"CLIENT", "SETNAME", "old"}) + encode({"RESET"}));
+  std::vector<Reply> replies;
+  do replies.push_back(leaving.read_reply());
+  while (replies.back() != Reply::status("RESET"));
+  ASSERT_EQ(replies.size(), 3) << "its own command is shown to it";
+  for (int i = 0; i < 2; ++i) {  // one on each worker
+    Client next = front_->connect();
+    ASSERT_EQ(next.command("MONITOR"), Reply::status("OK"));
+    next.command("PING", "new");
+    const std::string line = next.read_reply().text;
+    EXPECT_NE(line.find("\"PING\" \"new\""), std::string::npos) << line;
+  }
+}
+
 TEST_F(ServerTest, monitor_shows_what_scripts_do) {
   Client monitor = front_->connect();
   ASSERT_EQ(monitor.command("MONITOR"), Reply::status("OK"));
