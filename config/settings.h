@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,24 @@ struct UpstreamSettings {
 
 struct GuardSettings {
   std::vector<std::string> deny = {"DEBUG", "SHUTDOWN"};  // "CONFIG SET" names a subcommand
+  std::string keys = "scan";                              // deny
+  std::string del = "unlink";                             // del
+  uint64_t max_value_bytes = 512ull << 20;
+};
+
+/// `ttl` of a rule.
+struct TtlSettings {
+  int64_t default_ms = 300'000;
+  int64_t max_ms = 0;  // 0: none
+  double jitter = 0.1;
+  std::string mode = "enforce";  // reject observe
+};
+
+struct RuleSettings {
+  std::string name;
+  std::vector<std::string> match;
+  std::optional<TtlSettings> ttl;
+  uint64_t max_value_bytes = 0;  // 0: no limit of its own
 };
 
 struct LimitSettings {
@@ -55,6 +74,7 @@ struct Settings {
   UpstreamSettings upstream;
   GuardSettings guard;
   LimitSettings limits;
+  std::vector<RuleSettings> rules;  // the first that matches a key applies
   std::string log_level = "info";  // trace debug info warn error off
 };
 

@@ -111,7 +111,7 @@ const CommandSpec* find_unlisted(Session& session, const Command& command, bool&
 // Who may use the command. Every client is the default user until users can be configured; what a user may not do is
 // refused here, before any policy looks at the command.
 bool admit(Session& session, const CommandSpec& spec) {
-  if (!session.worker().process().guard().denies(spec)) return true;
+  if (!session.worker().policies().guard.denies(spec)) return true;
   if ((session.modes() & Session::kQueueing) && spec.is(resp::kFlagNoMulti)) {
     reject(session, "ERR Command not allowed inside a transaction");  // Redis says so whoever the user is
     return false;

@@ -109,7 +109,7 @@ void update_all_gates(Worker& home) {
 Gate::Gate(Worker& worker) : worker_(worker), scripts_(worker, [this](std::string_view line) { deliver(line); }) {}
 
 bool Gate::pass(Session& session, const Command& command, const CommandSpec& spec) {
-  if (!spec.arity_fits(command.argc()) || worker_.process().guard().denies(spec)) return true;
+  if (!spec.arity_fits(command.argc()) || worker_.policies().guard.denies(spec)) return true;
   if ((state_ & kPaused) && must_wait(session, command, spec)) {
     waiting_.push_back(session.id());
     session.pause(Session::kByClient);

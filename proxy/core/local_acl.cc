@@ -118,7 +118,7 @@ void local_acl_dryrun(Session& session, const Command& command) {
   if (!spec->arity_fits(tried.argc())) {
     return session.reply_error("ERR wrong number of arguments for '" + std::string(spec->name) + "' command");
   }
-  if (!session.worker().process().guard().denies(*spec)) return session.reply(resp::kOk);
+  if (!session.worker().policies().guard.denies(*spec)) return session.reply(resp::kOk);
   std::string out;
   resp::append_bulk(out, "This user has no permissions to run the '" + std::string(spec->name) + "' command");
   session.reply(out);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "proxy/core/policies.h"
+
 namespace corral::core {
 
 namespace {
@@ -12,12 +14,19 @@ constexpr size_t kMaxUnknown = 1024;         // names remembered that it did not
 }  // namespace
 
 Process::Process(config::Settings settings, uint32_t workers, int64_t started_us, std::string run_id)
-    : settings_(std::move(settings)),
-      guard_(settings_.guard.deny),
-      started_us_(started_us),
-      run_id_(std::move(run_id)),
-      server_stats_(workers) {
+    : settings_(std::move(settings)), started_us_(started_us), run_id_(std::move(run_id)), server_stats_(workers) {
   for (uint32_t i = 0; i < workers; ++i) boards_.push_back(std::make_unique<WorkerBoard>());
+  policies_ = make_policies(settings_);
+}
+
+policy::PoliciesPtr Process::policies() const {
+  const std::lock_guard lock(mutex_);
+  return policies_;
+}
+
+void Process::set_policies(policy::PoliciesPtr policies) {
+  const std::lock_guard lock(mutex_);
+  policies_ = std::move(policies);
 }
 
 uint32_t Process::clients() const {

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "config/settings.h"
-#include "policy/guard.h"
+#include "policy/policies.h"
 #include "proxy/core/gate.h"
 #include "proxy/core/pubsub_registry.h"
 #include "proxy/core/script_registry.h"
@@ -30,8 +30,8 @@ struct WorkerBoard {
   Stats stats;
   std::atomic<uint32_t> clients{0};
   std::atomic<NodeId> busy_node{kNoNode};  // with a script of this worker's clients
-  std::atomic<uint32_t> blocked{0};  // clients in BLPOP and its like
-  std::atomic<uint32_t> monitors{0};  // clients that watch (MONITOR)
+  std::atomic<uint32_t> blocked{0};        // clients in BLPOP and its like
+  std::atomic<uint32_t> monitors{0};       // clients that watch (MONITOR)
 };
 
 /// What INFO tells of the program and the machine that it runs on.
@@ -46,7 +46,9 @@ class Process {
   Process(config::Settings settings, uint32_t workers, int64_t started_us, std::string run_id);
 
   const config::Settings& settings() const { return settings_; }
-  const policy::Guard& guard() const { return guard_; }
+  /// What is in force now; workers keep their own copy (Worker::policies()).
+  policy::PoliciesPtr policies() const;
+  void set_policies(policy::PoliciesPtr policies);
   uint32_t workers() const { return static_cast<uint32_t>(boards_.size()); }
   WorkerBoard& board(uint32_t worker) { return *boards_[worker]; }
   int64_t started_us() const { return started_us_; }
@@ -105,7 +107,6 @@ class Process {
   SlotMapPtr store(std::shared_ptr<SlotMap> next, int64_t now_us);
 
   const config::Settings settings_;
-  const policy::Guard guard_;
   const int64_t started_us_;
   const std::string run_id_;
   std::vector<std::unique_ptr<WorkerBoard>> boards_;
@@ -127,6 +128,7 @@ class Process {
   };
   std::unordered_map<std::string, Unlisted> unlisted_;
   ClientPause client_pause_;
+  policy::PoliciesPtr policies_;
   std::string upstream_version_ = "7.0.0";
 };
 

@@ -40,7 +40,7 @@ Request request_for(Session& session, const PartialInput& input) {
 bool Upload::suits(Session& session, const PartialInput& input) {
   if (input.scanner.partial().declared < kUploadBytes || session.modes() != 0) return false;
   const CommandSpec* spec = spec_of(input.scanner.head(input.bytes.data()));
-  return spec && !session.worker().process().guard().denies(*spec);
+  return spec && !session.worker().policies().guard.denies(*spec);
 }
 
 Upload::Upload(Session& session, const PartialInput& input)

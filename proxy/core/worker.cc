@@ -35,6 +35,7 @@ Worker::Worker(Process& process, Transport& transport, uint32_t index, uint64_t 
       now64_ms_(start_ms),
       ticked_ms_(now_ms_),
       map_(process.slot_map()),
+      policies_(process.policies()),
       holds_(*this),
       own_links_(*this),
       subscribers_(std::make_unique<Subscribers>(*this)) {

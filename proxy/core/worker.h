@@ -59,6 +59,9 @@ class Worker {
   Stats& stats() { return board_.stats; }
   const config::Settings& settings() const { return settings_; }
   const SlotMap& map() const { return *map_; }
+  /// What is in force for what is handled now.
+  const policy::Policies& policies() const { return *policies_; }
+  void set_policies(policy::PoliciesPtr policies) { policies_ = std::move(policies); }
   uint32_t index() const { return index_; }
   /// One node has every key (standalone, sentinel).
   bool one_owner() const { return one_owner_; }
@@ -207,6 +210,7 @@ class Worker {
   bool stopping_ = false;
   BufferPool pool_;
   SlotMapPtr map_;
+  policy::PoliciesPtr policies_;
   resp::RequestScanner scanner_;
   std::vector<uint32_t> scratch_indexes_;
   std::vector<std::unique_ptr<PartialInput>> spare_inputs_;
