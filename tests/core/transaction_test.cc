@@ -147,8 +147,9 @@ TEST_F(TransactionTest, ScriptThatTheNodeForgotBecomesAnEvalInItsPlace) {
   stage.answer(kNodeA, ":1\r\n");
   stage.client_sends(client, "EVALSHA E0E1F9FABFC9D4800C877A703B823AC0578FF8DB 1 bar\r\nGET hello\r\n");
   stage.received(client);
-  stage.taken(kNodeA);
-  stage.answer(kNodeA, "-NOSCRIPT No matching script. Please use EVAL.\r\n$1\r\nh\r\n");
+  EXPECT_EQ(stage.taken(kNodeA),
+            (Commands{"SCRIPT LOAD return 1", "EVALSHA E0E1F9FABFC9D4800C877A703B823AC0578FF8DB 1 bar", "GET hello"}));
+  stage.answer(kNodeA, "+loaded\r\n-NOSCRIPT No matching script. Please use EVAL.\r\n$1\r\nh\r\n");
   EXPECT_EQ(stage.taken(kNodeA), Commands{"SCRIPT EXISTS E0E1F9FABFC9D4800C877A703B823AC0578FF8DB"});
   stage.answer(kNodeA, "*1\r\n:0\r\n");
   EXPECT_EQ(stage.taken(kNodeA), Commands{"EVAL return 1 1 bar"});
@@ -161,13 +162,39 @@ TEST_F(TransactionTest, ScriptThatSaysNoscriptItselfIsNotRunAgain) {
   stage.answer(kNodeA, ":1\r\n");
   stage.client_sends(client, "EVALSHA e0e1f9fabfc9d4800c877a703b823ac0578ff8db 1 bar\r\n");
   stage.received(client);
-  stage.answer(kNodeA, "-NOSCRIPT No matching script. Please use EVAL.\r\n");
+  stage.answer(kNodeA, "+loaded\r\n-NOSCRIPT No matching script. Please use EVAL.\r\n");
   stage.taken(kNodeA);
   stage.client_sends(client, "GET bar\r\n");
   EXPECT_EQ(stage.taken(kNodeA), Commands{});
   stage.answer(kNodeA, "*1\r\n:1\r\n");
   EXPECT_EQ(stage.received(client), "-NOSCRIPT No matching script. Please use EVAL.\r\n");
   EXPECT_EQ(stage.taken(kNodeA), Commands{"GET bar"});
+}
+
+TEST_F(TransactionTest, NodeIsToldAScriptOnceOnAConnection) {
+  stage.client_sends(client, "EVAL 'return 1' 1 bar\r\n");
+  stage.answer(kNodeA, ":1\r\n");
+  stage.taken(kNodeA);
+  const std::string call = "EVALSHA e0e1f9fabfc9d4800c877a703b823ac0578ff8db 1 bar";
+  stage.client_sends(client, call + "\r\n" + call + "\r\n");
+  EXPECT_EQ(stage.taken(kNodeA), (Commands{"SCRIPT LOAD return 1", call, call}));
+  stage.answer(kNodeA, "+loaded\r\n:1\r\n:1\r\n");
+  stage.worker.process().scripts().clear();  // SCRIPT FLUSH: clients are to see that it is gone
+  stage.client_sends(client, call + "\r\n");
+  EXPECT_EQ(stage.taken(kNodeA), Commands{call});
+}
+
+TEST_F(TransactionTest, ScriptThatIsMissingAllTheSameDoesNotRunAfterWhatFollowedIt) {
+  stage.client_sends(client, "EVAL 'return 1' 1 bar\r\n");
+  stage.answer(kNodeA, ":1\r\n");
+  stage.taken(kNodeA);
+  stage.client_sends(client, "EVALSHA e0e1f9fabfc9d4800c877a703b823ac0578ff8db 1 bar\r\nINCR bar\r\n");
+  stage.received(client);
+  stage.answer(kNodeA, "+loaded\r\n-NOSCRIPT No matching script. Please use EVAL.\r\n:1\r\n");
+  stage.taken(kNodeA);
+  stage.answer(kNodeA, "*1\r\n:0\r\n");
+  EXPECT_EQ(stage.taken(kNodeA), Commands{});
+  EXPECT_EQ(stage.received(client).substr(0, 10), "-TRYAGAIN ");
 }
 
 TEST_F(TransactionTest, WatchingClientUsesItsOwnConnectionUntilExec) {
