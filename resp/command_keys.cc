@@ -164,6 +164,19 @@ bool find_keys(const CommandSpec& spec, const Command& command, std::vector<uint
   return !indexes.empty() || !needs_keys(spec);
 }
 
+bool find_written_keys(const CommandSpec& spec, const Command& command, std::vector<uint32_t>& indexes) {
+  indexes.clear();
+  for (const KeySpec& key : spec.keys) {
+    Range range;
+    if ((key.flags & kKeyNotKey) != 0 || (key.flags & (kKeyUpdate | kKeyInsert)) == 0) continue;
+    const Found found = find_keys_of_spec(spec, key, command, range);
+    if (found == Found::kNonsense) return false;
+    if (found == Found::kNone) continue;
+    for (int64_t i = range.first; i <= range.last; i += range.step) indexes.push_back(static_cast<uint32_t>(i));
+  }
+  return true;
+}
+
 bool keys_may_hide(const CommandSpec& spec) {
   if (spec.is(kFlagMovableKeys) && spec.keys.empty()) return true;
   return std::any_of(spec.keys.begin(), spec.keys.end(), [](const KeySpec& key) {

@@ -55,6 +55,12 @@ struct TimeoutLine {
   bool milliseconds;
 };
 
+/// What the commands of `names` do to the TTL of the keys that they write.
+struct TtlLine {
+  TtlEffect effect;
+  std::string_view names;
+};
+
 struct KeysByHand {
   std::string_view name;
   std::span<const KeySpec> keys;
@@ -93,6 +99,7 @@ struct ByHand {
   uint8_t slot_arg = 0;
   const TimeoutLine* timeout = nullptr;
   bool may_replicate = false;
+  const TtlLine* ttl = nullptr;
 };
 
 consteval size_t fact_named_by_hand(std::string_view name) {
@@ -115,6 +122,28 @@ consteval void collect_timeouts(std::array<ByHand, kFactCount>& all) {
   }
 }
 
+constexpr std::span<const KeySpec> keys_of_fact(const Fact& fact) {
+  return std::span<const KeySpec>(kFactKeys).subspan(fact.keys_at, fact.key_count);
+}
+
+consteval void collect_ttl_effects(std::array<ByHand, kFactCount>& all) {
+  for (const TtlLine& line : kTtlLines) {
+    for (std::string_view rest = line.names; !rest.empty();) {
+      std::string_view name = rest.substr(0, rest.find(' '));
+      rest.remove_prefix(std::min(rest.size(), name.size() + 1));
+      all[fact_named_by_hand(name)].ttl = &line;
+    }
+  }
+  for (size_t i = 0; i < kFactCount; i++) {
+    const auto keys = keys_of_fact(kSortedFacts[i]);
+    bool updates = std::any_of(keys.begin(), keys.end(), [](const KeySpec& key) {
+      return (key.flags & (kKeyInsert | kKeyUpdate)) != 0 && (key.flags & kKeyNotKey) == 0;
+    });
+    bool served = !all[i].line || all[i].line->handling != kLocal;
+    if (updates && served && !all[i].ttl) throw "kTtlLines lacks a command that writes";
+  }
+}
+
 consteval std::array<ByHand, kFactCount> collect_by_hand() {
   std::array<ByHand, kFactCount> all{};
   for (const HandlingLine& line : kHandlingLines) {
@@ -129,16 +158,13 @@ consteval std::array<ByHand, kFactCount> collect_by_hand() {
   for (const KeysByHand& keys : kKeysByHand) all[fact_named_by_hand(keys.name)].keys = keys.keys;
   for (const SlotArgument& slot : kSlotArguments) all[fact_named_by_hand(slot.name)].slot_arg = slot.argument;
   collect_timeouts(all);
+  collect_ttl_effects(all);
   for (const std::string_view name : kMayReplicate) all[fact_named_by_hand(name)].may_replicate = true;
   for (size_t i = 0; i < kFactCount; i++)
     if (!all[i].line && kSortedFacts[i].key_count == 0) throw "kHandlingLines lacks a command that has no keys";
   return all;
 }
 constexpr std::array<ByHand, kFactCount> kByHand = collect_by_hand();
-
-constexpr std::span<const KeySpec> keys_of_fact(const Fact& fact) {
-  return std::span<const KeySpec>(kFactKeys).subspan(fact.keys_at, fact.key_count);
-}
 
 constexpr uint8_t only_key_of(std::span<const KeySpec> keys) {
   if (keys.size() != 1) return 0;
@@ -165,6 +191,7 @@ constexpr CommandSpec make_spec(const Fact& fact, const ByHand& by_hand, size_t 
   spec.slot_arg = by_hand.slot_arg;
   if (by_hand.timeout) spec.timeout_arg = by_hand.timeout->argument;
   if (by_hand.timeout) spec.timeout_in_ms = by_hand.timeout->milliseconds;
+  spec.ttl = by_hand.ttl ? by_hand.ttl->effect : TtlEffect::kNone;
   spec.may_write = (fact.flags & kFlagWrite) != 0 || by_hand.may_replicate;
   return spec;
 }

@@ -67,6 +67,18 @@ enum class LocalAction : uint8_t {
   kPublish, kSPublish, kPubSubChannels, kPubSubNumSub, kPubSubNumPat, kPubSubShardChannels, kPubSubShardNumSub,
 };
 
+/// What a command does to the time to live of the keys that it writes (written_keys()).
+enum class TtlEffect : uint8_t {
+  kNone,     // nothing, and it makes no key; or it is not served
+  kCreates,  // makes what is missing, without a TTL; keeps the TTL of what is there (INCR, HSET)
+  kOverwrites,  // puts something new in its place, without a TTL (MSET, the STORE commands)
+  kCarries,     // puts another key in its place, with that one's TTL (RENAME, COPY)
+  kPersist,     // takes it away
+  kScript,      // anything, to the keys that it declares
+  // These say one themselves, in their arguments:
+  kSet, kSetNx, kGetSet, kSetEx, kPSetEx, kGetEx, kRestore, kExpire, kPExpire, kExpireAt, kPExpireAt,
+};
+
 // Bits of CommandSpec::flags, named as COMMAND INFO names them.
 enum CommandFlag : uint32_t {
   kFlagWrite = 1u << 0, kFlagReadOnly = 1u << 1, kFlagDenyOom = 1u << 2, kFlagAdmin = 1u << 3, kFlagPubSub = 1u << 4,
@@ -134,6 +146,7 @@ struct CommandSpec {
   /// the end.
   int8_t timeout_arg = 0;
   bool timeout_in_ms = false;
+  TtlEffect ttl = TtlEffect::kNone;
   /// It writes, or its effect may reach the replicas though it is no write command (PUBLISH, EVAL ...).
   bool may_write = false;
 
@@ -170,6 +183,9 @@ std::span<const KeySpec> declared_keys(const CommandSpec& spec);
 /// The channels of SPUBLISH, SSUBSCRIBE and SUNSUBSCRIBE are
 /// told like keys, since they too have a slot; their KeySpec says kKeyNotKey.
 bool find_keys(const CommandSpec& spec, const Command& command, std::vector<uint32_t>& indexes);
+
+/// Of find_keys(), those whose TTL the command may change by its TtlEffect.
+bool find_written_keys(const CommandSpec& spec, const Command& command, std::vector<uint32_t>& indexes);
 
 /// There may be keys that find_keys does not see: the spec says so (kUnknown, kKeyIncomplete), or none tells where the
 /// movable keys are. Only for commands that the table lacks; COMMAND GETKEYS would tell.

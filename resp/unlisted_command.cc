@@ -100,6 +100,7 @@ bool read_head(const std::vector<ReplyView>& fields, CommandSpec& spec) {
   spec.handling = spec.is(kFlagBlocking) ? Handling::kBlocking : Handling::kForward;
   spec.id = kUnlistedCommand;
   spec.may_write = spec.is(kFlagWrite);
+  if (spec.may_write) spec.ttl = TtlEffect::kCreates;
   return read_number(fields[1], spec.arity) && read_number(fields[3], spec.first_key) &&
          read_number(fields[4], spec.last_key) && read_number(fields[5], spec.key_step);
 }
