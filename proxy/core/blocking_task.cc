@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "proxy/core/handlers.h"
+#include "proxy/core/rules.h"
 #include "proxy/core/worker.h"
 #include "resp/reply_builder.h"
 
@@ -53,8 +54,11 @@ BlockingTask::BlockingTask(Session& session, const resp::Command& command, const
       spec_(spec),
       whole_(session.request_for_reply(slot, request_flags(spec))),
       bytes_(command.bytes()),
+      follow_ups_(session.worker()),
       limit_(spec, command, session.worker().now64_ms()),
-      slot_(slot) {}
+      slot_(slot) {
+  if (may_be_ruled(session.worker(), spec)) follow_ups_.add(command, spec);
+}
 
 void BlockingTask::start(Session& session, const resp::Command& command, const resp::CommandSpec& spec, uint16_t slot) {
   auto* task = new BlockingTask(session, command, spec, slot);
@@ -104,11 +108,22 @@ void BlockingTask::send() {
   state_ = State::kAtNode;
   sent_ms_ = now_ms;
   owner_gone_checks_ = overdue_checks_ = 0;
-  if (!in_trouble_) [[likely]]
-    return link_->send(request, bytes_);
-  worker.stats().retries.add();
-  const std::string bytes = limit_.with_time_left(bytes_, now_ms);
-  asking_ ? link_->send_asking(request, bytes) : link_->send(request, bytes);
+  if (!in_trouble_) [[likely]] {
+    link_->send(request, bytes_);
+  } else {
+    worker.stats().retries.add();
+    const std::string bytes = limit_.with_time_left(bytes_, now_ms);
+    asking_ ? link_->send_asking(request, bytes) : link_->send(request, bytes);
+  }
+  send_follow_ups();
+}
+
+// A command does not block inside MULTI; so what its rule adds comes right behind it, in the same write. The node
+// executes it as soon as the command has its answer.
+void BlockingTask::send_follow_ups() {
+  Request request;
+  request.flags = kDiscard;
+  for (uint32_t i = 0; i < follow_ups_.count(); ++i) link_->send(request, follow_ups_.frame(i));
 }
 
 // --- replies ---

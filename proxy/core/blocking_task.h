@@ -30,6 +30,7 @@
 #include "proxy/core/request.h"
 #include "proxy/core/session.h"
 #include "proxy/core/time_limit.h"
+#include "proxy/core/ttl_piece.h"
 #include "resp/command.h"
 #include "resp/command_table.h"
 #include "resp/refusal.h"
@@ -54,6 +55,7 @@ class BlockingTask final : public Task, public BlockedCommand {
   void attempt();
   Link* link_to(NodeId node);
   void send();
+  void send_follow_ups();
   bool was_waiting() const;
   void begin_trouble();
   void on_refused(const resp::Refusal& refusal, std::string_view reply);
@@ -70,6 +72,7 @@ class BlockingTask final : public Task, public BlockedCommand {
   const resp::CommandSpec& spec_;
   const Request whole_;  // holds a reference to the session
   const std::string bytes_;
+  FollowUps follow_ups_;  // sent right behind it, in the same write
   TimeLimit limit_;
   State state_ = State::kPausing;
   bool timer_ = false;       // runs, and refers to this

@@ -4,6 +4,7 @@
 
 #include "proxy/core/handlers.h"
 #include "proxy/core/parsed_request.h"
+#include "proxy/core/rules.h"
 #include "proxy/core/session.h"
 #include "proxy/core/worker.h"
 #include "resp/refusal.h"
@@ -29,9 +30,24 @@ ExecTask::ExecTask(Session& session, std::vector<Transaction::Item> items, uint1
     : session_(session),
       whole_(session.request_for_reply(slot, kPiece | kWrites)),
       items_(std::move(items)),
+      follow_ups_(session.worker()),
       link_(link),
       replies_(items_.size()) {
   for (const auto& item : items_) any_own_ |= item.by_corral;
+  apply_rules();
+}
+
+// A command that can be written anew with the same reply is; for the rest each key gets what it lacks at the end.
+void ExecTask::apply_rules() {
+  Worker& worker = session_.worker();
+  for (auto& item : items_) {
+    if (!item.at_node || !may_be_ruled(worker, *item.spec)) continue;
+    const ParsedRequest parsed(worker, item.bytes);
+    std::string bytes;
+    const bool settled = settle_by_rule(worker, parsed.command(), *item.spec, bytes);
+    if (!settled) follow_ups_.add(parsed.command(), *item.spec);
+    if (!bytes.empty()) item.bytes.swap(bytes);
+  }
 }
 
 // Behind what is pinned or has parts of its own nothing may overtake.
@@ -50,6 +66,8 @@ void ExecTask::send_piece() {
     ++piece_replies_;
   }
   if (piece_replies_ == 2 && !link_) return run_own();
+  bytes += follow_ups_.bytes();
+  piece_replies_ += follow_ups_.count();
   if (selects()) {  // for those who share the connection; the reply comes behind those of the items and is dropped
     resp::append_command(bytes, {"SELECT", std::to_string(session_.database())});
     ++piece_replies_;
@@ -102,13 +120,26 @@ void ExecTask::on_piece(std::string_view reply) {
     }
   }
   const ReplyView view(reply);
-  if (view.is_error() || view.is_null() || !any_own_) return finish(reply);
+  if (view.is_error() || view.is_null()) return finish(reply);
+  if (!any_own_) return follow_ups_.empty() ? finish(reply) : finish(without_follow_ups(reply));
   const auto elements = view.elements();
   size_t next = 0;
   for (size_t i = 0; i < items_.size(); ++i) {
     if (items_[i].at_node && next < elements.size()) replies_[i] = elements[next++].bytes();
   }
   run_own();
+}
+
+std::string ExecTask::without_follow_ups(std::string_view reply) const {
+  const auto elements = ReplyView(reply).elements();
+  const size_t own = elements.size() - std::min<size_t>(elements.size(), follow_ups_.count());
+  std::vector<std::string_view> replies;
+  for (size_t i = own; i < elements.size(); ++i) replies.push_back(elements[i].bytes());
+  follow_ups_.count_effects(replies, false);
+  std::string rest;
+  resp::append_array(rest, own);
+  for (size_t i = 0; i < own; ++i) rest += elements[i].bytes();
+  return rest;
 }
 
 // The replies may come at once or later; one more is awaited until all have been asked for.

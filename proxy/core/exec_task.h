@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "proxy/core/transaction.h"
+#include "proxy/core/ttl_piece.h"
 
 namespace corral::core {
 
@@ -28,6 +29,8 @@ class ExecTask final : public Piece {
   void send_piece();
   bool selects() const;
   void on_piece(std::string_view reply);
+  void apply_rules();
+  std::string without_follow_ups(std::string_view reply) const;
   void run_own();
   void run_item(uint32_t i);
   void done_one();
@@ -35,7 +38,8 @@ class ExecTask final : public Piece {
 
   Session& session_;
   const Request whole_;  // holds a reference to the session
-  const std::vector<Transaction::Item> items_;
+  std::vector<Transaction::Item> items_;
+  FollowUps follow_ups_;  // what rules add, before EXEC
   Link* const link_;
   std::vector<std::string> replies_;  // by item
   bool any_own_ = false;              // an item is run by Corral

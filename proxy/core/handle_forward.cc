@@ -1,5 +1,6 @@
 // Forward: one request to the owner of its keys' slot, as it came.
 #include "proxy/core/handlers.h"
+#include "proxy/core/rules.h"
 #include "proxy/core/session.h"
 #include "proxy/core/worker.h"
 #include "resp/slot.h"
@@ -65,6 +66,8 @@ void handle_forward(Session& session, const Command& command, const CommandSpec&
   } else if (!find_slot(session, command, spec, slot)) {
     return session.reply_error(kCrossSlot);
   }
+  if (may_be_ruled(session.worker(), spec) && apply_rules(session, command, spec, slot)) [[unlikely]]
+    return;
   session.forward(command.bytes(), slot, request_flags(spec));
 }
 

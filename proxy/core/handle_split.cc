@@ -6,6 +6,7 @@
 
 #include "proxy/core/handlers.h"
 #include "proxy/core/parsed_request.h"
+#include "proxy/core/rules.h"
 #include "proxy/core/session.h"
 #include "proxy/core/worker.h"
 #include "resp/reply_builder.h"
@@ -108,7 +109,11 @@ std::vector<Part> make_parts(const Worker& worker, SplitTask* task, const Reques
 
 void handle_split(Session& session, const Command& command, const CommandSpec& spec) {
   Worker& worker = session.worker();
-  if (worker.one_owner()) return session.forward(command.bytes(), 0, request_flags(spec));
+  const bool ruled = may_be_ruled(worker, spec);
+  if (worker.one_owner()) {
+    if (ruled && apply_rules(session, command, spec, 0)) return;
+    return session.forward(command.bytes(), 0, request_flags(spec));
+  }
   std::vector<uint32_t>& keys = worker.scratch_indexes();
   keys.clear();
   if (!resp::find_keys(spec, command, keys) || keys.empty()) {
@@ -117,7 +122,10 @@ void handle_split(Session& session, const Command& command, const CommandSpec& s
   const uint16_t slot = worker.slot_of(command.arg(keys[0]));
   size_t same = 1;
   while (same < keys.size() && worker.slot_of(command.arg(keys[same])) == slot) ++same;
-  if (same == keys.size()) return session.forward(command.bytes(), slot, request_flags(spec));
+  if (same == keys.size()) {
+    if (ruled && apply_rules(session, command, spec, slot)) return;
+    return session.forward(command.bytes(), slot, request_flags(spec));
+  }
 
   std::map<uint16_t, size_t> group_of;
   std::vector<std::vector<uint32_t>> groups;
@@ -128,7 +136,9 @@ void handle_split(Session& session, const Command& command, const CommandSpec& s
   }
   const Request whole = session.request_for_reply(slot, request_flags(spec));
   auto* task = new SplitTask(worker, whole, spec.merge, static_cast<uint32_t>(keys.size()));
-  for (Part& part : make_parts(worker, task, whole, command, keys, groups)) worker.send(part.request, part.bytes);
+  for (Part& part : make_parts(worker, task, whole, command, keys, groups)) {
+    ruled ? send_part(worker, part.request, part.bytes) : worker.send(part.request, part.bytes);
+  }
 }
 
 std::vector<Part> split_by_key(Worker& worker, const Request& whole, std::string_view bytes) {

@@ -43,7 +43,7 @@ void Link::push(const Request& request, std::string_view bytes) {
 
 void Link::send(const Request& request, std::string_view bytes) {
   if (request.flags & (kScript | kPiece)) [[unlikely]]
-    tell_scripts(bytes, request.flags & kPiece);
+    tell_scripts(bytes, (request.flags & (kPiece | kScript)) == kPiece);
   submit(request, bytes);
 }
 
@@ -55,7 +55,7 @@ void Link::submit(const Request& request, std::string_view bytes) {
 }
 
 void Link::send_asking(const Request& request, std::string_view bytes) {
-  if (request.flags & (kScript | kPiece)) tell_scripts(bytes, request.flags & kPiece);
+  if (request.flags & (kScript | kPiece)) tell_scripts(bytes, (request.flags & (kPiece | kScript)) == kPiece);
   Request asking;
   asking.flags = kDiscard;
   push(asking, kAskingFrame);

@@ -79,6 +79,7 @@ class Worker {
   resp::RequestScanner& scanner() { return scanner_; }
   /// For the time of one call; whoever uses it clears it first.
   std::vector<uint32_t>& scratch_indexes() { return scratch_indexes_; }
+  std::string& scratch_text() { return scratch_text_; }
 
   /// Sends a request to the owner of its slot, behind what is held for its session and slot.
   void send(Request request, std::string_view bytes) {
@@ -213,6 +214,7 @@ class Worker {
   policy::PoliciesPtr policies_;
   resp::RequestScanner scanner_;
   std::vector<uint32_t> scratch_indexes_;
+  std::string scratch_text_;
   std::vector<std::unique_ptr<PartialInput>> spare_inputs_;
   uint64_t inflight_bytes_ = 0;
   uint32_t turn_sessions_ = 0;  // that got bytes in this turn

@@ -1,0 +1,129 @@
+#include "proxy/core/rules.h"
+
+#include "policy/ttl.h"
+#include "proxy/core/handlers.h"
+#include "proxy/core/parsed_request.h"
+#include "proxy/core/session.h"
+#include "proxy/core/ttl_piece.h"
+#include "proxy/core/worker.h"
+#include "resp/reply_builder.h"
+
+namespace corral::core {
+
+using policy::TtlRule;
+using policy::TtlVerdict;
+using resp::Command;
+using resp::CommandSpec;
+using resp::TtlEffect;
+
+namespace {
+
+// A command in place of one that answers with a number: +OK is :1, nil is :0.
+class NumberTask final : public Task {
+ public:
+  NumberTask(Worker& worker, const Request& whole) : worker_(worker), whole_(whole) {}
+
+  void on_reply(uint32_t, std::string_view reply) override {
+    worker_.answer(whole_, reply == resp::kOk ? ":1\r\n" : reply[0] == '-' ? reply : ":0\r\n");
+    delete this;
+  }
+
+ private:
+  Worker& worker_;
+  const Request whole_;  // holds a reference to the session
+};
+
+void forward_for_number(Session& session, std::string_view bytes, uint16_t slot, uint8_t flags) {
+  Worker& worker = session.worker();
+  Request request = session.request_for_reply(slot, flags);
+  request.task = new NumberTask(worker, request);
+  session.add_reference();
+  worker.send(request, bytes);
+}
+
+bool send_with_follow_ups(Session& session, const Command& command, const CommandSpec& spec, uint16_t slot) {
+  Worker& worker = session.worker();
+  FollowUps follow_ups(worker);
+  follow_ups.add(command, spec);
+  if (follow_ups.empty()) return false;
+  TtlPiece::start(worker, session.request_for_reply(slot, request_flags(spec)), command.bytes(), std::move(follow_ups));
+  return true;
+}
+
+bool refuse(Session& session, const CommandSpec& spec) {
+  session.worker().stats().ttl_rejected.add();
+  session.reply_error("TTLREQUIRED '" + std::string(spec.name) +
+                      "' would leave its key without a time to live, which a rule of this proxy demands");
+  return true;
+}
+
+const TtlRule* ttl_rule(Worker& worker, std::string_view key) {
+  const policy::Rule* rule = worker.policies().rules.find(key);
+  return rule && rule->ttl ? &*rule->ttl : nullptr;
+}
+
+TtlVerdict judge(Worker& worker, const TtlRule& rule, const Command& command, const CommandSpec& spec,
+                 std::string& rewritten) {
+  Transport& transport = worker.transport();
+  return policy::judge_ttl(rule, spec.ttl, command, {transport.wall_clock_us() / 1000, transport.random()}, rewritten);
+}
+
+void count(Worker& worker, const TtlVerdict& verdict) {
+  if (verdict.without) worker.stats().ttl_defaulted.add();
+  if (verdict.clamped) worker.stats().ttl_clamped.add();
+}
+
+// A command that says a TTL, or might.
+bool apply_to_saying(Session& session, const Command& command, const CommandSpec& spec, uint16_t slot) {
+  Worker& worker = session.worker();
+  const TtlRule* rule = ttl_rule(worker, command.arg(spec.only_key));
+  if (!rule) return false;
+  std::string& rewritten = worker.scratch_text();
+  const TtlVerdict verdict = judge(worker, *rule, command, spec, rewritten);
+  if (verdict.form == TtlVerdict::Form::kAddPExpire) return send_with_follow_ups(session, command, spec, slot);
+  if (rule->mode == TtlRule::Mode::kObserve) {
+    if (verdict.without) worker.stats().ttl_observed.add();
+    return false;
+  }
+  if (verdict.without && rule->mode == TtlRule::Mode::kReject) return refuse(session, spec);
+  if (verdict.form == TtlVerdict::Form::kAsItCame) return false;
+  count(worker, verdict);
+  verdict.integer_reply ? forward_for_number(session, rewritten, slot, request_flags(spec))
+                        : session.forward(rewritten, slot, request_flags(spec));
+  return true;
+}
+
+}  // namespace
+
+bool may_be_ruled(const Worker& worker, const CommandSpec& spec) {
+  return spec.ttl != TtlEffect::kNone && !worker.policies().rules.empty();
+}
+
+bool apply_rules(Session& session, const Command& command, const CommandSpec& spec, uint16_t slot) {
+  return spec.ttl >= TtlEffect::kSet ? apply_to_saying(session, command, spec, slot)
+                                     : send_with_follow_ups(session, command, spec, slot);
+}
+
+bool settle_by_rule(Worker& worker, const Command& command, const CommandSpec& spec, std::string& bytes) {
+  if (spec.ttl < TtlEffect::kSet) return false;
+  const TtlRule* rule = ttl_rule(worker, command.arg(spec.only_key));
+  if (!rule) return true;
+  std::string rewritten;
+  const TtlVerdict verdict = judge(worker, *rule, command, spec, rewritten);
+  if (verdict.form == TtlVerdict::Form::kAsItCame) return true;
+  if (rule->mode == TtlRule::Mode::kObserve) return !verdict.without && verdict.form == TtlVerdict::Form::kRewritten;
+  if (verdict.form != TtlVerdict::Form::kRewritten || verdict.integer_reply) return false;
+  count(worker, verdict);
+  bytes = std::move(rewritten);
+  return true;
+}
+
+void send_part(Worker& worker, const Request& request, std::string_view bytes) {
+  const ParsedRequest parsed(worker, bytes);
+  FollowUps follow_ups(worker);
+  if (parsed.spec() && may_be_ruled(worker, *parsed.spec())) follow_ups.add(parsed.command(), *parsed.spec());
+  if (follow_ups.empty()) return worker.send(request, bytes);
+  TtlPiece::start(worker, request, bytes, std::move(follow_ups));
+}
+
+}  // namespace corral::core

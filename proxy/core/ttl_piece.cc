@@ -1,0 +1,111 @@
+#include "proxy/core/ttl_piece.h"
+
+#include <algorithm>
+
+#include "policy/ttl.h"
+#include "proxy/core/session.h"
+#include "proxy/core/worker.h"
+#include "resp/reply_builder.h"
+#include "resp/reply_view.h"
+
+namespace corral::core {
+
+using policy::TtlRule;
+using resp::ReplyView;
+using resp::TtlEffect;
+
+namespace {
+
+constexpr std::string_view kMultiFrame = "*1\r\n$5\r\nMULTI\r\n";
+constexpr std::string_view kExecFrame = "*1\r\n$4\r\nEXEC\r\n";
+constexpr std::string_view kOne = ":1\r\n", kWithout = ":-1\r\n";
+
+// Whether the key may get more time than its rule allows from the command.
+bool may_exceed(TtlEffect effect) {
+  return effect == TtlEffect::kCarries || effect == TtlEffect::kScript || effect >= TtlEffect::kSet;
+}
+
+}  // namespace
+
+void FollowUps::add(const resp::Command& command, const resp::CommandSpec& spec) {
+  std::vector<uint32_t>& indexes = worker_.scratch_indexes();
+  if (!resp::find_written_keys(spec, command, indexes)) return;
+  for (const uint32_t index : indexes) {
+    const policy::Rule* rule = worker_.policies().rules.find(command.arg(index));
+    if (rule && rule->ttl) add_key(command.arg(index), *rule->ttl, may_exceed(spec.ttl));
+  }
+}
+
+void FollowUps::add_key(std::string_view key, const TtlRule& rule, bool cap) {
+  const auto same = std::find_if(added_.begin(), added_.end(), [&](const Added& one) { return one.key == key; });
+  const bool is_new = same == added_.end();
+  if (rule.mode == TtlRule::Mode::kObserve) {
+    if (is_new) append(Kind::kLook, {"PTTL", key});
+  } else {
+    const int64_t ttl_ms = policy::default_ttl_ms(rule, worker_.transport().random());
+    if (is_new) append(Kind::kDefault, {"PEXPIRE", key, std::to_string(ttl_ms), "NX"});
+    cap = cap && rule.max_ms > 0;
+    if (cap && (is_new || !same->capped)) append(Kind::kCap, {"PEXPIRE", key, std::to_string(rule.max_ms), "LT"});
+  }
+  is_new ? added_.push_back({std::string(key), cap}) : void(same->capped |= cap);
+}
+
+void FollowUps::append(Kind kind, std::initializer_list<std::string_view> args) {
+  resp::append_command(bytes_, args);
+  commands_.push_back({kind, bytes_.size()});
+}
+
+std::string_view FollowUps::frame(uint32_t i) const {
+  const size_t begin = i == 0 ? 0 : commands_[i - 1].end;
+  return std::string_view(bytes_).substr(begin, commands_[i].end - begin);
+}
+
+void FollowUps::count_effects(const std::vector<std::string_view>& replies, bool failed) const {
+  Stats& stats = worker_.stats();
+  for (size_t i = 0; i < commands_.size() && i < replies.size(); ++i) {
+    const Kind kind = commands_[i].kind;
+    if (kind == Kind::kDefault && replies[i] == kOne) stats.ttl_defaulted.add();
+    if (kind == Kind::kCap && replies[i] == kOne) stats.ttl_clamped.add();
+    if (kind == Kind::kLook && replies[i] == kWithout && !failed) stats.ttl_observed.add();
+  }
+}
+
+void TtlPiece::start(Worker& worker, const Request& whole, std::string_view command, FollowUps follow_ups) {
+  std::string bytes;
+  bytes.reserve(kMultiFrame.size() + command.size() + follow_ups.bytes().size() + kExecFrame.size());
+  bytes.append(kMultiFrame).append(command).append(follow_ups.bytes()).append(kExecFrame);
+  Request request = whole;
+  request.task = new TtlPiece(worker, whole, std::move(follow_ups));
+  request.ticket = 0;
+  request.flags |= kPiece;
+  request.session->add_reference();
+  worker.send(request, bytes);
+}
+
+bool TtlPiece::take(std::string_view reply) {
+  if (taken_ == 0) error_.clear();
+  const bool is_last = ++taken_ == follow_ups_.count() + 3;
+  if (!is_last) {
+    if (reply[0] == '-' && error_.empty()) error_ = reply;
+    return false;
+  }
+  taken_ = 0;
+  verdict_ = error_.empty() ? reply : error_;
+  return true;
+}
+
+void TtlPiece::on_reply(uint32_t, std::string_view reply) {
+  const ReplyView view(reply);
+  const auto elements = view.is_error() ? std::vector<ReplyView>() : view.elements();
+  if (elements.empty()) {
+    worker_.answer(whole_, reply);
+  } else {
+    std::vector<std::string_view> replies;
+    for (size_t i = 1; i < elements.size(); ++i) replies.push_back(elements[i].bytes());
+    follow_ups_.count_effects(replies, elements[0].is_error());
+    worker_.answer(whole_, elements[0].bytes());
+  }
+  delete this;
+}
+
+}  // namespace corral::core

@@ -1,0 +1,80 @@
+// A command with what a rule adds to it, in one transaction: MULTI, the command, PEXPIREs, EXEC, sent in one piece and
+// executed as a whole or not at all. The client sees the command's own reply, and its own error where it is refused
+// before EXEC.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/core/request.h"
+#include "resp/command.h"
+#include "resp/command_table.h"
+
+namespace corral::policy {
+struct TtlRule;
+}
+
+namespace corral::core {
+
+class Worker;
+
+/// What is sent behind commands, so that each key that they write has the TTL that its rule asks for.
+class FollowUps {
+ public:
+  explicit FollowUps(Worker& worker) : worker_(worker) {}
+
+  /// Of the keys that the command writes; none if no rule is about their TTL. A key that is there already is not
+  /// added again.
+  void add(const resp::Command& command, const resp::CommandSpec& spec);
+
+  bool empty() const { return commands_.empty(); }
+  uint32_t count() const { return static_cast<uint32_t>(commands_.size()); }
+  /// All of them, one frame behind the other.
+  const std::string& bytes() const { return bytes_; }
+  std::string_view frame(uint32_t i) const;
+  /// Counts what the replies to them say was done; `failed`: the command was refused, and has left nothing.
+  void count_effects(const std::vector<std::string_view>& replies, bool failed) const;
+
+ private:
+  enum class Kind : uint8_t { kDefault, kCap, kLook };
+  struct FollowUp {
+    Kind kind;
+    size_t end;  // in bytes_
+  };
+  struct Added {
+    std::string key;
+    bool capped;
+  };
+  void add_key(std::string_view key, const policy::TtlRule& rule, bool cap);
+  void append(Kind kind, std::initializer_list<std::string_view> args);
+
+  Worker& worker_;
+  std::string bytes_;
+  std::vector<FollowUp> commands_;
+  std::vector<Added> added_;
+};
+
+class TtlPiece final : public Piece {
+ public:
+  /// `whole` is the command's own request, which is answered with the command's own reply.
+  static void start(Worker& worker, const Request& whole, std::string_view command, FollowUps follow_ups);
+
+  bool take(std::string_view reply) override;
+  std::string_view verdict() override { return verdict_; }
+  void on_reply(uint32_t part, std::string_view reply) override;
+
+ private:
+  TtlPiece(Worker& worker, const Request& whole, FollowUps follow_ups)
+      : worker_(worker), whole_(whole), follow_ups_(std::move(follow_ups)) {}
+
+  Worker& worker_;
+  const Request whole_;  // holds a reference to the session
+  const FollowUps follow_ups_;
+  uint32_t taken_ = 0;
+  std::string error_;  // the first before EXEC's reply
+  std::string verdict_;
+};
+
+}  // namespace corral::core
