@@ -13,9 +13,10 @@ namespace corral::policy {
 struct Policies {
   Guard guard{{}};
   RuleBook rules;
-  bool keys_denied = false;                 // KEYS is refused; else it is a bounded scan
-  bool del_as_unlink = true;                // what DEL is sent as
-  uint64_t max_value_bytes = 512ull << 20;  // of one argument
+  bool keys_denied = false;                       // KEYS is refused; else it is a bounded scan
+  bool del_as_unlink = true;                      // what DEL is sent as
+  uint64_t max_value_bytes = 512ull << 20;        // of one argument
+  uint64_t least_max_value_bytes = 512ull << 20;  // of it and what the rules say
 };
 
 using PoliciesPtr = std::shared_ptr<const Policies>;

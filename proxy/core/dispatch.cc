@@ -6,6 +6,7 @@
 #include "proxy/core/parsed_request.h"
 #include "proxy/core/session.h"
 #include "proxy/core/transaction.h"
+#include "proxy/core/value_limit.h"
 #include "proxy/core/worker.h"
 #include "resp/ascii.h"
 #include "resp/reply_builder.h"
@@ -124,6 +125,15 @@ bool admit(Session& session, const CommandSpec& spec) {
   return false;
 }
 
+bool fits(Session& session, const Command& command, const CommandSpec& spec) {
+  Worker& worker = session.worker();
+  if (command.bytes().size() <= worker.policies().least_max_value_bytes) [[likely]]
+    return true;
+  const std::string error = too_big(worker, command, spec);
+  if (!error.empty()) reject(session, error);
+  return error.empty();
+}
+
 // Whether all that the client sent before must have been answered first: what changes the connection itself, and what
 // goes over another upstream connection than the commands before it.
 bool wants_quiet(const Session& session, const Command& command, const CommandSpec& spec) {
@@ -230,7 +240,7 @@ bool handle(Session& session, const Command& command) {
     } else {
       reject(session, "ERR " + text);
     }
-  } else if (admit(session, *spec)) [[likely]] {
+  } else if (admit(session, *spec) && fits(session, command, *spec)) [[likely]] {
     if (session.modes() != 0 && handled_by_mode(session, command, *spec)) [[unlikely]]
       return true;
     run(session, command, *spec);

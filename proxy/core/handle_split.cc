@@ -127,6 +127,7 @@ void handle_split(Session& session, const Command& command, const CommandSpec& s
     return session.forward(command.bytes(), slot, request_flags(spec));
   }
 
+  if (ruled && refuse_whole(session, command, spec)) return;
   std::map<uint16_t, size_t> group_of;
   std::vector<std::vector<uint32_t>> groups;
   for (uint32_t i = 0; i < keys.size(); ++i) {

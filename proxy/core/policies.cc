@@ -1,5 +1,7 @@
 #include "proxy/core/policies.h"
 
+#include <algorithm>
+
 namespace corral::core {
 
 namespace {
@@ -23,8 +25,13 @@ policy::PoliciesPtr make_policies(const config::Settings& settings) {
   policies->keys_denied = settings.guard.keys == "deny";
   policies->del_as_unlink = settings.guard.del == "unlink";
   policies->max_value_bytes = settings.guard.max_value_bytes;
+  policies->least_max_value_bytes = policies->max_value_bytes;
   std::vector<policy::Rule> rules;
-  for (const auto& rule : settings.rules) rules.push_back(make_rule(rule));
+  for (const auto& rule : settings.rules) {
+    rules.push_back(make_rule(rule));
+    if (rule.max_value_bytes == 0) continue;
+    policies->least_max_value_bytes = std::min(policies->least_max_value_bytes, rule.max_value_bytes);
+  }
   policies->rules = policy::RuleBook(std::move(rules));
   return policies;
 }

@@ -4,6 +4,7 @@
 #include "proxy/core/handlers.h"
 #include "proxy/core/parsed_request.h"
 #include "proxy/core/session.h"
+#include "proxy/core/ttl_look.h"
 #include "proxy/core/ttl_piece.h"
 #include "proxy/core/worker.h"
 #include "resp/reply_builder.h"
@@ -41,8 +42,20 @@ void forward_for_number(Session& session, std::string_view bytes, uint16_t slot,
   worker.send(request, bytes);
 }
 
+void look_first(Session& session, const Command& command, const CommandSpec& spec, uint16_t slot) {
+  const std::string bytes(command.bytes());
+  TtlLook::start(session, {{bytes, &spec}}, slot, nullptr, [&session, &spec, slot, bytes](std::string_view error) {
+    if (!error.empty()) return session.reply_error(error);
+    send_part(session.worker(), session.request_for_reply(slot, request_flags(spec)), bytes);
+  });
+}
+
 bool send_with_follow_ups(Session& session, const Command& command, const CommandSpec& spec, uint16_t slot) {
   Worker& worker = session.worker();
+  if (TtlLook::wanted(worker, command, spec)) {
+    look_first(session, command, spec, slot);
+    return true;
+  }
   FollowUps follow_ups(worker);
   follow_ups.add(command, spec);
   if (follow_ups.empty()) return false;
@@ -55,11 +68,6 @@ bool refuse(Session& session, const CommandSpec& spec) {
   session.reply_error("TTLREQUIRED '" + std::string(spec.name) +
                       "' would leave its key without a time to live, which a rule of this proxy demands");
   return true;
-}
-
-const TtlRule* ttl_rule(Worker& worker, std::string_view key) {
-  const policy::Rule* rule = worker.policies().rules.find(key);
-  return rule && rule->ttl ? &*rule->ttl : nullptr;
 }
 
 TtlVerdict judge(Worker& worker, const TtlRule& rule, const Command& command, const CommandSpec& spec,
@@ -95,6 +103,11 @@ bool apply_to_saying(Session& session, const Command& command, const CommandSpec
 
 }  // namespace
 
+const TtlRule* ttl_rule(Worker& worker, std::string_view key) {
+  const policy::Rule* rule = worker.policies().rules.find(key);
+  return rule && rule->ttl ? &*rule->ttl : nullptr;
+}
+
 bool may_be_ruled(const Worker& worker, const CommandSpec& spec) {
   return spec.ttl != TtlEffect::kNone && !worker.policies().rules.empty();
 }
@@ -116,6 +129,10 @@ bool settle_by_rule(Worker& worker, const Command& command, const CommandSpec& s
   count(worker, verdict);
   bytes = std::move(rewritten);
   return true;
+}
+
+bool refuse_whole(Session& session, const Command& command, const CommandSpec& spec) {
+  return TtlLook::wanted(session.worker(), command, spec) && refuse(session, spec);
 }
 
 void send_part(Worker& worker, const Request& request, std::string_view bytes) {

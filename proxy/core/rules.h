@@ -8,10 +8,17 @@
 #include "resp/command.h"
 #include "resp/command_table.h"
 
+namespace corral::policy {
+struct TtlRule;
+}
+
 namespace corral::core {
 
 class Session;
 class Worker;
+
+/// What the key's rule says of its TTL; null if nothing.
+const policy::TtlRule* ttl_rule(Worker& worker, std::string_view key);
 
 /// Whether rules may be about what the command does to its keys. The others pass at the cost of this.
 bool may_be_ruled(const Worker& worker, const resp::CommandSpec& spec);
@@ -23,6 +30,9 @@ bool apply_rules(Session& session, const resp::Command& command, const resp::Com
 /// Within a client's own transaction: true if the command, perhaps in another form that answers the same (then in
 /// `bytes`), does what its rule wants; false if its keys are to get what they lack (FollowUps).
 bool settle_by_rule(Worker& worker, const resp::Command& command, const resp::CommandSpec& spec, std::string& bytes);
+
+/// A command that is to be split is refused as a whole, if any part of it would be.
+bool refuse_whole(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
 
 /// A part of a split command, which is sent with what the rules add.
 void send_part(Worker& worker, const Request& request, std::string_view bytes);

@@ -21,6 +21,7 @@
 #include "proxy/core/transport.h"
 #include "resp/command_table.h"
 #include "resp/request_scanner.h"
+#include "resp/request_stream.h"
 
 namespace corral::core {
 
@@ -221,7 +222,9 @@ class Session final : public Endpoint {
   void consume_input();
   void drop_input();
   void leave_modes();
-  void upload_if_large();
+  void take_large_argument();
+  bool skip_if_too_big();
+  size_t feed_skipped(const char* data, size_t size);
   size_t feed_upload(const char* data, size_t size);
   void keep(const char* data, size_t size, resp::RequestScanner& scanner);
   bool too_full(uint32_t share) const;
@@ -240,8 +243,9 @@ class Session final : public Endpoint {
   std::string late_pushes_;  // what was pushed during it
   std::unique_ptr<Transaction> transaction_;
   std::unique_ptr<Subscriptions> subscriptions_;
-  BlockedCommand* blocked_command_ = nullptr;  // not owned
-  Upload* upload_ = nullptr;                   // not owned
+  BlockedCommand* blocked_command_ = nullptr;     // not owned
+  Upload* upload_ = nullptr;                      // not owned
+  std::unique_ptr<resp::RequestStream> skipped_;  // what is left of a request that has been refused
   std::string lookup_error_;
   uint64_t written_ = 0;
   ClientAddresses addresses_;

@@ -4,7 +4,9 @@
 
 #include "proxy/core/handlers.h"
 #include "proxy/core/session.h"
+#include "proxy/core/transaction.h"
 #include "proxy/core/upload.h"
+#include "proxy/core/value_limit.h"
 #include "proxy/core/worker.h"
 
 namespace corral::core {
@@ -33,6 +35,8 @@ void Session::on_bytes(const char* data, size_t size) {
   worker_.note_active(window_);
   size_t used = 0;
   if (upload_) used = feed_upload(data, size);
+  if (skipped_) [[unlikely]]
+    used = feed_skipped(data, size);
   if (used == size || !socket_ || closing_) return;
   if (input_) used += complete_input(data + used, size - used);
   if (used == size || !socket_ || closing_) return;
@@ -54,8 +58,9 @@ size_t Session::complete_input(const char* data, size_t size) {
     const size_t done = consume(input_->bytes.data(), input_->bytes.size(), input_->scanner);
     if (!socket_) return size;  // closed
     if (done == 0) {
-      upload_if_large();
+      take_large_argument();
       if (upload_ && used < size) used += feed_upload(data + used, size - used);
+      if (skipped_ && used < size) used += feed_skipped(data + used, size - used);
       if (!input_) break;
       continue;
     }
@@ -91,15 +96,39 @@ void Session::keep(const char* data, size_t size, resp::RequestScanner& scanner)
   input_ = worker_.take_input();
   input_->bytes.assign(data, size);
   std::swap(input_->scanner, scanner);
-  upload_if_large();
+  take_large_argument();
 }
 
-// The request that is being received goes to its node as it comes, if it is large and of a kind that can.
-void Session::upload_if_large() {
-  if (paused_ != 0 || upload_ || closing_ || worker_.gate().busy() || !Upload::suits(*this, *input_)) return;
+// Of a request that is being received and has a large argument: it is refused, if that is too large; it goes to its
+// node as it comes, if it is of a kind that can.
+void Session::take_large_argument() {
+  if (paused_ != 0 || upload_ || closing_ || skip_if_too_big()) return;
+  if (worker_.gate().busy() || !Upload::suits(*this, *input_)) return;
   if (!quiet()) return pause(kQuiet);
   const auto input = std::move(input_);
   Upload::start(*this, *input);
+}
+
+// The client gets its answer at once; what it still sends of the request is dropped.
+bool Session::skip_if_too_big() {
+  const std::string error = too_big_already(worker_, *input_);
+  if (error.empty()) return false;
+  if (modes_ & kQueueing) transaction_->abort();
+  reply_error(error);
+  const auto input = std::move(input_);
+  skipped_ = std::make_unique<resp::RequestStream>(input->scanner, input->bytes.data(), input->bytes.size(), kLimits);
+  return true;
+}
+
+size_t Session::feed_skipped(const char* data, size_t size) {
+  const auto result = skipped_->feed(data, size);
+  if (result.status == resp::ScanStatus::kError) {
+    protocol_error(skipped_->error());
+    return size;
+  }
+  if (result.status != resp::ScanStatus::kFrame) return size;
+  skipped_.reset();
+  return result.used;
 }
 
 // How much of data was of the upload.
@@ -121,7 +150,7 @@ void Session::consume_input() {
     return;
   }
   input_->bytes.erase(0, used);
-  upload_if_large();
+  take_large_argument();
 }
 
 void Session::continue_input() {

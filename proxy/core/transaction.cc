@@ -1,10 +1,15 @@
 #include "proxy/core/transaction.h"
 
+#include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "proxy/core/exec_task.h"
 #include "proxy/core/handlers.h"
+#include "proxy/core/parsed_request.h"
+#include "proxy/core/rules.h"
 #include "proxy/core/session.h"
+#include "proxy/core/ttl_look.h"
 #include "proxy/core/worker.h"
 #include "resp/refusal.h"
 #include "resp/reply_builder.h"
@@ -133,7 +138,29 @@ void Transaction::exec() {
   const uint16_t slot = slot_ != kNoSlot ? slot_ : any_slot(session_);
   auto items = std::exchange(items_, {});
   end_queueing();
-  ExecTask::start(session_, std::move(items), slot, link_);
+  if (!wants_look(items)) return ExecTask::start(session_, std::move(items), slot, link_);
+  std::vector<TtlLook::Item> writes;
+  for (const Item& item : items) {
+    if (item.at_node) writes.push_back({item.bytes, item.spec});
+  }
+  const auto kept = std::make_shared<std::vector<Item>>(std::move(items));
+  TtlLook::start(session_, std::move(writes), slot, link_,
+                 [this, kept, slot](std::string_view error) { exec_looked(std::move(*kept), slot, error); });
+}
+
+bool Transaction::wants_look(const std::vector<Item>& items) const {
+  Worker& worker = session_.worker();
+  return std::any_of(items.begin(), items.end(), [&](const Item& item) {
+    return item.at_node && may_be_ruled(worker, *item.spec) &&
+           TtlLook::wanted(worker, ParsedRequest(worker, item.bytes).command(), *item.spec);
+  });
+}
+
+void Transaction::exec_looked(std::vector<Item> items, uint16_t slot, std::string_view error) {
+  const bool lost = broken_ || (link_ && !is_usable(*link_));
+  if (error.empty() && !lost) return ExecTask::start(session_, std::move(items), slot, link_);
+  unwatch();
+  lost ? session_.reply(null_exec(session_)) : session_.reply_error(error);
 }
 
 void Transaction::discard() {

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "proxy/core/rules.h"
 #include "proxy/core/session.h"
 #include "proxy/core/worker.h"
 #include "resp/refusal.h"
 #include "resp/reply_builder.h"
+#include "resp/reply_view.h"
 #include "resp/slot.h"
 
 namespace corral::core {
@@ -18,6 +20,9 @@ namespace {
 
 constexpr uint32_t kUploadBytes = 4u << 20;  // an argument that is larger makes its request an upload
 constexpr std::string_view kAskingFrame = "*1\r\n$6\r\nASKING\r\n";
+constexpr std::string_view kMultiFrame = "*1\r\n$5\r\nMULTI\r\n";
+constexpr std::string_view kExecFrame = "*1\r\n$4\r\nEXEC\r\n";
+constexpr std::string_view kQueued = "+QUEUED\r\n";
 
 // Null if it is not one whose key is known from its first arguments.
 const CommandSpec* spec_of(const resp::RequestScanner::Head& head) {
@@ -47,9 +52,12 @@ Upload::Upload(Session& session, const PartialInput& input)
     : session_(session),
       whole_(request_for(session, input)),
       stream_(input.scanner, input.bytes.data(), input.bytes.size(), Session::request_limits()),
-      prefix_(input.bytes) {
+      prefix_(input.bytes),
+      follow_ups_(session.worker()) {
   const auto head = input.scanner.head(prefix_.data());
-  resp::append_command(probe_, {"EXISTS", head.command.arg(spec_of(head)->only_key)});
+  const CommandSpec& spec = *spec_of(head);
+  resp::append_command(probe_, {"EXISTS", head.command.arg(spec.only_key)});
+  if (may_be_ruled(session.worker(), spec)) follow_ups_.add(head.command, spec);
 }
 
 void Upload::start(Session& session, const PartialInput& input) {
@@ -90,6 +98,7 @@ void Upload::ask_later() {
 void Upload::on_reply(uint32_t part, std::string_view reply) {
   if (!link_) return;  // it was dropped
   if (part == kProbePart) return on_probe(reply);
+  if (part == kValuePart && reply == kQueued) return exec();
   const bool lost = reply.starts_with("-INDOUBT ") || reply.starts_with("-CLUSTERDOWN ");
   const RefusalKind refusal = resp::parse_refusal(reply).kind;
   if (lost && !sent_) {
@@ -97,11 +106,12 @@ void Upload::on_reply(uint32_t part, std::string_view reply) {
   } else if (refusal == RefusalKind::kMoved || refusal == RefusalKind::kAsk) {
     session_.worker().refresh_topology();
     fail("-TRYAGAIN slot " + std::to_string(whole_.slot) + " moved while a large request was on its way\r\n");
-  } else if (lost) {
+  } else if (lost || (part == kValuePart && !follow_ups_.empty())) {
     fail(reply);
   } else {
     session_.worker().own_links().give(std::exchange(link_, nullptr));
-    finish(reply);
+    const auto elements = part == kExecPart ? resp::ReplyView(reply).elements() : std::vector<resp::ReplyView>();
+    finish(elements.empty() ? reply : elements[0].bytes());
   }
 }
 
@@ -117,12 +127,8 @@ void Upload::on_probe(std::string_view reply) {
 
 void Upload::send() {
   state_ = State::kSending;
-  if (target_ != kNoNode) {
-    Request asking;
-    asking.flags = kDiscard;
-    link_->begin_feeding(asking, this);
-    link_->feed(kAskingFrame);
-  }
+  if (target_ != kNoNode) announce(kAskingFrame);
+  if (!follow_ups_.empty()) announce(kMultiFrame);
   Request request = whole_;
   request.task = this;
   request.ticket = kValuePart;
@@ -131,6 +137,26 @@ void Upload::send() {
   const bool room = link_->feed(std::exchange(prefix_, {}));
   if (all_there_) return whole();
   if (room) session_.resume(Session::kUpload);
+}
+
+void Upload::announce(std::string_view frame) {
+  Request request;
+  request.flags = kDiscard;
+  link_->begin_feeding(request, this);
+  link_->feed(frame);
+}
+
+// The value is queued at the node. A connection that is lost before EXEC leaves nothing behind.
+void Upload::exec() {
+  Request request;
+  request.flags = kDiscard;
+  for (uint32_t i = 0; i < follow_ups_.count(); ++i) link_->send(request, follow_ups_.frame(i));
+  request = whole_;
+  request.task = this;
+  request.ticket = kExecPart;
+  request.flags = kNodeBound;
+  session_.add_reference();
+  link_->send(request, kExecFrame);
 }
 
 void Upload::on_room() {

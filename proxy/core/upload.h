@@ -11,6 +11,7 @@
 
 #include "proxy/core/link.h"
 #include "proxy/core/request.h"
+#include "proxy/core/ttl_piece.h"
 #include "resp/request_stream.h"
 
 namespace corral::core {
@@ -39,7 +40,7 @@ class Upload final : public Task, public Link::Feeder {
     kAnswering,  // all has been sent; the client is not read from
     kDropping,   // it has failed; what the client sends is dropped
   };
-  static constexpr uint32_t kProbePart = 0, kValuePart = 1;
+  static constexpr uint32_t kProbePart = 0, kValuePart = 1, kExecPart = 2;
 
   Upload(Session& session, const PartialInput& input);
   void ask();
@@ -47,6 +48,8 @@ class Upload final : public Task, public Link::Feeder {
   void on_probe(std::string_view reply);
   void send();
   void whole();
+  void announce(std::string_view frame);
+  void exec();
   void on_protocol_error();
   void fail(std::string_view reply);
   void finish(std::string_view reply);
@@ -57,7 +60,8 @@ class Upload final : public Task, public Link::Feeder {
   resp::RequestStream stream_;
   std::string prefix_;  // what has come so far
   std::string probe_;
-  std::string error_;  // kDropping: what the client will get
+  FollowUps follow_ups_;  // what a rule adds: then the request goes as a part of MULTI and EXEC
+  std::string error_;     // kDropping: what the client will get
   Link* link_ = nullptr;
   NodeId target_ = kNoNode;  // of an ASK
   State state_ = State::kAsking;

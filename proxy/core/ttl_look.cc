@@ -1,0 +1,166 @@
+#include "proxy/core/ttl_look.h"
+
+#include <algorithm>
+
+#include "policy/ttl.h"
+#include "proxy/core/parsed_request.h"
+#include "proxy/core/rules.h"
+#include "proxy/core/session.h"
+#include "proxy/core/worker.h"
+#include "resp/reply_builder.h"
+
+namespace corral::core {
+
+using policy::TtlRule;
+using resp::Command;
+using resp::CommandSpec;
+using resp::TtlEffect;
+
+namespace {
+
+bool rejects(Worker& worker, std::string_view key) {
+  const TtlRule* rule = ttl_rule(worker, key);
+  return rule && rule->mode == TtlRule::Mode::kReject;
+}
+
+// Of DEL, UNLINK, GETDEL and their like: what they name is gone.
+bool removes(const CommandSpec& spec) {
+  return !spec.keys.empty() && std::all_of(spec.keys.begin(), spec.keys.end(),
+                                           [](const resp::KeySpec& key) { return (key.flags & resp::kKeyRm) != 0; });
+}
+
+}  // namespace
+
+bool TtlLook::wanted(Worker& worker, const Command& command, const CommandSpec& spec) {
+  if (spec.ttl == TtlEffect::kScript || spec.handling == resp::Handling::kBlocking) return false;
+  std::vector<uint32_t> written;
+  return resp::find_written_keys(spec, command, written) &&
+         std::any_of(written.begin(), written.end(), [&](uint32_t i) { return rejects(worker, command.arg(i)); });
+}
+
+TtlLook::TtlLook(Session& session, std::vector<Item> items, Then then)
+    : session_(session), worker_(session.worker()), items_(std::move(items)), then_(std::move(then)) {}
+
+void TtlLook::start(Session& session, std::vector<Item> items, uint16_t slot, Link* link, Then then) {
+  session.pause(Session::kWalk);
+  session.add_reference();
+  (new TtlLook(session, std::move(items), std::move(then)))->ask(slot, link);
+}
+
+void TtlLook::ask(uint16_t slot, Link* link) {
+  for (const Item& item : items_) {
+    const ParsedRequest parsed(worker_, item.bytes);
+    for (const std::string_view key : parsed.keys()) keys_.emplace(key, State::kMissing);
+  }
+  awaited_ = 1;
+  for (auto& [key, state] : keys_) {
+    asked_.push_back(&state);
+    Request request;
+    request.session = &session_;
+    request.task = this;
+    request.ticket = static_cast<uint32_t>(asked_.size() - 1);
+    request.slot = slot;
+    request.flags = kReadOnly;
+    request.since_ms = worker_.now_ms();
+    session_.add_reference();
+    ++awaited_;
+    std::string bytes;
+    resp::append_command(bytes, {"PTTL", key});
+    if (link) {
+      request.flags |= kNodeBound;
+      link->send(request, bytes);
+    } else {
+      worker_.send(request, bytes);
+    }
+  }
+  on_reply(static_cast<uint32_t>(asked_.size()), {});
+}
+
+// If it could not be asked, the command will not fare better; its node is to say why.
+void TtlLook::on_reply(uint32_t part, std::string_view reply) {
+  if (part < asked_.size()) {
+    *asked_[part] = reply == ":-2\r\n" ? State::kMissing : reply == ":-1\r\n" ? State::kWithout : State::kWith;
+  }
+  if (--awaited_ == 0) judge();
+}
+
+void TtlLook::judge() {
+  for (const Item& item : items_) run(item);
+  const auto lacks_one = [&](const std::string& key) {
+    return keys_.find(key)->second == State::kWithout && rejects(worker_, key);
+  };
+  const auto lacking = std::find_if(written_.begin(), written_.end(), lacks_one);
+  std::string error;
+  if (lacking != written_.end()) {
+    worker_.stats().ttl_rejected.add();
+    error = "TTLREQUIRED the key '" + *lacking +
+            "' would be left without a time to live, which a rule of this proxy demands";
+  }
+  session_.resume(Session::kWalk);
+  then_(error);
+  session_.release();
+  delete this;
+}
+
+// What the command makes of the keys, as far as can be told without their values.
+void TtlLook::run(const Item& item) {
+  const ParsedRequest parsed(worker_, item.bytes);
+  const Command& command = parsed.command();
+  const CommandSpec& spec = *item.spec;
+  std::vector<uint32_t> keys, written;
+  if (!resp::find_keys(spec, command, keys) || !resp::find_written_keys(spec, command, written)) return;
+  if (removes(spec)) {
+    for (const uint32_t key : keys) keys_.find(command.arg(key))->second = State::kMissing;
+  }
+  if (spec.ttl == TtlEffect::kNone || spec.ttl == TtlEffect::kScript) return;
+  for (const uint32_t key : written) written_.emplace_back(command.arg(key));
+  if (spec.ttl >= TtlEffect::kSet) return say(command, spec);
+  if (has_no_source(command, written, keys)) return;
+  for (const uint32_t key : written) {
+    State& state = keys_.find(command.arg(key))->second;
+    if (spec.ttl == TtlEffect::kOverwrites || (spec.ttl == TtlEffect::kCreates && state == State::kMissing) ||
+        (spec.ttl == TtlEffect::kPersist && state == State::kWith)) {
+      state = State::kWithout;
+    }
+  }
+  if (spec.ttl != TtlEffect::kCarries || keys.size() < 2) return;
+  State& source = keys_.find(command.arg(keys[0]))->second;
+  keys_.find(command.arg(keys[1]))->second = source;
+  if (spec.keys[0].flags & resp::kKeyDelete) source = State::kMissing;  // RENAME
+}
+
+// Nothing comes of what is not there.
+bool TtlLook::has_no_source(const Command& command, const std::vector<uint32_t>& written,
+                            const std::vector<uint32_t>& keys) const {
+  bool any = false;
+  for (const uint32_t key : keys) {
+    if (std::find(written.begin(), written.end(), key) != written.end()) continue;
+    if (keys_.find(command.arg(key))->second != State::kMissing) return false;
+    any = true;
+  }
+  return any;
+}
+
+// A command that says a TTL, or might.
+void TtlLook::say(const Command& command, const CommandSpec& spec) {
+  State& state = keys_.find(command.arg(spec.only_key))->second;
+  if (spec.ttl >= TtlEffect::kExpire) {
+    if (state == State::kWithout) state = State::kWith;
+    return;
+  }
+  const TtlRule none;
+  std::string rewritten;
+  const auto verdict =
+      policy::judge_ttl(none, spec.ttl, command, {worker_.transport().wall_clock_us() / 1000, 0}, rewritten);
+  if (spec.ttl == TtlEffect::kGetEx && (state == State::kMissing || command.argc() == 2)) return;
+  if (spec.ttl == TtlEffect::kSetNx && state != State::kMissing) return;
+  if (verdict.without) {
+    state = State::kWithout;
+  } else if (verdict.form == policy::TtlVerdict::Form::kAddPExpire) {
+    if (state == State::kMissing) state = State::kWithout;
+  } else {
+    state = State::kWith;
+  }
+}
+
+}  // namespace corral::core

@@ -1,0 +1,64 @@
+// Rules of mode `reject`: whether commands would leave a key without a TTL depends on what is there, so the node is
+// asked first (PTTL of every key that they name), and what they would leave is worked out from that. Nothing else of
+// the client is sent meanwhile.
+//
+// What other clients do between the look and the command is not seen. So that no key is left without a TTL all the
+// same, the commands are then sent with what mode `enforce` would add to them. That is also all that is done for
+// scripts and blocking commands, of which nobody can tell what they will do.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/core/request.h"
+#include "resp/command.h"
+#include "resp/command_table.h"
+
+namespace corral::core {
+
+class Link;
+class Session;
+class Worker;
+
+class TtlLook final : public Task {
+ public:
+  struct Item {
+    std::string bytes;
+    const resp::CommandSpec* spec;
+  };
+  /// Whether a rule of that mode is about a key that the command writes, and the command does not tell by itself.
+  static bool wanted(Worker& worker, const resp::Command& command, const resp::CommandSpec& spec);
+
+  /// `then` is called once, with an error for the client, or with an empty text if the commands may be sent. `link`:
+  /// where the client's watched keys are asked for; null if it watches none.
+  using Then = std::function<void(std::string_view error)>;
+  static void start(Session& session, std::vector<Item> items, uint16_t slot, Link* link, Then then);
+
+  void on_reply(uint32_t part, std::string_view reply) override;
+
+ private:
+  enum class State : uint8_t { kMissing, kWithout, kWith };
+
+  TtlLook(Session& session, std::vector<Item> items, Then then);
+  void ask(uint16_t slot, Link* link);
+  void judge();
+  void run(const Item& item);
+  bool has_no_source(const resp::Command& command, const std::vector<uint32_t>& written,
+                     const std::vector<uint32_t>& keys) const;
+  void say(const resp::Command& command, const resp::CommandSpec& spec);
+
+  Session& session_;
+  Worker& worker_;
+  const std::vector<Item> items_;
+  const Then then_;
+  std::map<std::string, State, std::less<>> keys_;
+  std::vector<State*> asked_;  // by part
+  std::vector<std::string> written_;
+  uint32_t awaited_ = 0;
+};
+
+}  // namespace corral::core
