@@ -11,16 +11,23 @@
 #include <sstream>
 
 #include "config/conflict.h"
+#include "config/units.h"
 
 namespace corral::config {
 namespace {
 
+bool is_of_rule(std::string_view section) { return section.starts_with(kRule); }
+
 std::string allowed_keys(std::string_view section) {
-  std::vector<std::string_view> keys;
-  for (const Field& field : fields()) {
-    if (field.section == section) keys.push_back(field.key);
+  std::vector<std::string> keys;
+  for (const Field& field : is_of_rule(section) ? rule_fields() : fields()) {
+    if (field.section == section) keys.emplace_back(field.key);
+    if (section == kRule && field.section != kRule) {
+      if (std::string name(field.section.substr(kRule.size() + 1)); keys.back() != name)
+        keys.push_back(std::move(name));
+    }
   }
-  return fmt::format("[{}] has {}", section, fmt::join(keys, ", "));
+  return fmt::format(fmt::runtime(section == kRule ? "[[{}]] has {}" : "[{}] has {}"), section, fmt::join(keys, ", "));
 }
 
 // Walks a document and keeps the problem that stands first in the file.
@@ -29,7 +36,9 @@ class DocumentReader {
   explicit DocumentReader(const CommandCheck& is_command) : is_command_(is_command) {}
 
   void read(const toml::table& document) {
-    for (const auto& [key, node] : document) read_section(key, node);
+    for (const auto& [key, node] : document) {
+      key.str() == kRule ? read_rules(key, node) : read_section(key, node);
+    }
     if (first_) return;
     if (auto conflict = find_conflict(settings_)) {
       add(document[conflict->section][conflict->key].node()->source().begin.line, std::move(conflict->what));
@@ -43,18 +52,81 @@ class DocumentReader {
   void read_section(const toml::key& key, const toml::node& node) {
     const std::string_view name = key.str();
     const uint32_t line = line_of(key, node);
-    const auto sections = section_names();
+    auto sections = section_names();
     if (find_unserved(name, "")) {
       const std::string_view shown = node.is_array() ? "[[{}]]" : "[{}]";
       add(line,
           fmt::format("{} is not served by this version yet; leave it out", fmt::format(fmt::runtime(shown), name)));
     } else if (std::ranges::find(sections, name) == sections.end()) {
+      sections.push_back(kRule);
       add(line, fmt::format("unknown {} {}; the sections are {}", node.is_table() ? "section" : "setting", name,
                             fmt::join(sections, ", ")));
     } else if (!node.is_table()) {
       add(line, fmt::format("{} is {}; it must be a section, [{}]", name, describe_value(node), name));
     } else {
       for (const auto& [setting, value] : *node.as_table()) read_setting(name, setting, value);
+    }
+  }
+
+  void read_rules(const toml::key& key, const toml::node& node) {
+    constexpr std::string_view kWanted = "it must be a list of sections, [[rule]]";
+    if (!node.is_array()) {
+      return add(line_of(key, node), fmt::format("{} is {}; {}", kRule, describe_value(node), kWanted));
+    }
+    for (const toml::node& element : *node.as_array()) {
+      const uint32_t line = element.source().begin.line;
+      if (const toml::table* table = element.as_table()) {
+        read_rule(*table, line);
+      } else {
+        add(line, fmt::format("{} has {}; {}", kRule, describe_value(element), kWanted));
+      }
+    }
+    check_names();
+  }
+
+  void read_rule(const toml::table& table, uint32_t line) {
+    RuleSettings& rule = settings_.rules.emplace_back();
+    rule_lines_.push_back(line);
+    rule.name = fmt::format("rule-{}", settings_.rules.size());
+    for (const auto& [key, node] : table) {
+      if (key.str() == kRuleTtl.substr(kRule.size() + 1)) {
+        read_ttl(key, node);
+      } else {
+        if (key.str() == "name") rule_lines_.back() = line_of(key, node);
+        read_setting(kRule, key, node);
+      }
+    }
+    if (!table.contains("match")) {
+      add(line, fmt::format("rule.match is left out; it must be {}", describe_allowed(*find_field(kRule, "match"))));
+    }
+  }
+
+  void read_ttl(const toml::key& key, const toml::node& node) {
+    const toml::table* table = node.as_table();
+    if (!table) {
+      return add(line_of(key, node),
+                 fmt::format("{} is {}; it must be a section, [{}]", kRuleTtl, describe_value(node), kRuleTtl));
+    }
+    const TtlSettings& ttl = settings_.rules.back().ttl.emplace();
+    for (const auto& [name, value] : *table) read_setting(kRuleTtl, name, value);
+    if (ttl.max_ms == 0 || ttl.default_ms <= ttl.max_ms) return;
+    const bool given = table->contains("default");
+    const toml::node& culprit = *table->get(given ? "default" : "max");
+    add(culprit.source().begin.line,
+        fmt::format("{}.default is \"{}\"{} and {}.max is \"{}\"; the default must not be more than the maximum",
+                    kRuleTtl, format_duration(ttl.default_ms), given ? "" : " if it is left out", kRuleTtl,
+                    format_duration(ttl.max_ms)));
+  }
+
+  // Each rule's name is its own: what tells of a rule tells it by its name.
+  void check_names() {
+    const auto& rules = settings_.rules;
+    for (size_t i = 0; i < rules.size(); ++i) {
+      for (size_t earlier = 0; earlier < i; ++earlier) {
+        if (rules[earlier].name != rules[i].name) continue;
+        add(rule_lines_[i],
+            fmt::format("rule.name is \"{}\", as that of an earlier rule; each must have its own", rules[i].name));
+      }
     }
   }
 
@@ -89,6 +161,7 @@ class DocumentReader {
 
   const CommandCheck& is_command_;
   Settings settings_;
+  std::vector<uint32_t> rule_lines_;  // of the rules' names, or of where they begin
   std::optional<Problem> first_;
 };
 

@@ -4,9 +4,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cctype>
 
-#include "config/schema.h"
 #include "config/units.h"
 
 namespace corral::config {
@@ -36,9 +36,11 @@ struct PrintValue {
   Settings& settings;
 
   std::string operator()(const WholeNumber& k) const { return std::to_string(k.at(settings)); }
+  std::string operator()(const Fraction& k) const { return fmt::format("{}", k.at(settings)); }
   std::string operator()(const Duration& k) const { return quoted(format_duration(k.at(settings))); }
   std::string operator()(const Size& k) const { return quoted(format_size(k.at(settings))); }
   std::string operator()(const Text& k) const { return quoted(k.at(settings)); }
+  std::string operator()(const Name& k) const { return quoted(k.at(settings)); }
   std::string operator()(const Choice& k) const { return quoted(k.at(settings)); }
   std::string operator()(const OptionalAddress& k) const { return quoted(k.at(settings)); }
   std::string operator()(const AddressList& k) const {
@@ -47,9 +49,73 @@ struct PrintValue {
     return quoted_list(std::move(texts));
   }
   std::string operator()(const CommandList& k) const { return quoted_list(k.at(settings)); }
+  std::string operator()(const GlobList& k) const { return quoted_list(k.at(settings)); }
 };
 
+// Of a setting that can only be left out.
+struct IsNone {
+  Settings& settings;
+
+  bool operator()(const Duration& k) const { return k.at(settings) < k.min_ms; }
+  bool operator()(const Size& k) const { return k.at(settings) < k.min; }
+  bool operator()(const auto&) const { return false; }
+};
+
+std::string print_field(const Field& field, Settings& settings, bool annotated) {
+  const std::string value = std::visit(PrintValue{settings}, field.kind);
+  if (!annotated) return fmt::format("{} = {}\n", field.key, value);
+  std::string allowed = describe_allowed(field);
+  allowed[0] = static_cast<char>(toupper(static_cast<unsigned char>(allowed[0])));
+  return fmt::format("# {}\n#   {}\n{} = {}\n", field.about, allowed, field.key, value);
+}
+
+// The rule that is last in the settings.
+std::string print_rule(Settings& settings, bool annotated) {
+  std::string out = fmt::format("[[{}]]\n", kRule);
+  std::string_view section = kRule;
+  for (const Field& field : rule_fields()) {
+    if (field.section == kRuleTtl && !settings.rules.back().ttl) continue;
+    if (field.section != section) {
+      section = field.section;
+      out += fmt::format("[{}]\n", section);
+    }
+    if (!std::visit(IsNone{settings}, field.kind)) out += print_field(field, settings, annotated);
+  }
+  return out;
+}
+
+std::string commented(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size() - 1) + 1;
+    out += fmt::format("# {}", text.substr(0, end));
+    text.remove_prefix(end);
+  }
+  return out;
+}
+
+// What a rule looks like, as a comment.
+std::string print_rule_example() {
+  Settings settings;
+  RuleSettings& rule = settings.rules.emplace_back();
+  rule.name = "pages";
+  rule.match = {"cache:*", "page:*"};
+  rule.max_value_bytes = 1u << 20;
+  rule.ttl.emplace().max_ms = 3'600'000;
+  return commented(print_rule(settings, /*annotated=*/true));
+}
+
 }  // namespace
+
+std::vector<std::string> find_fixed_changes(const Settings& running, const Settings& wanted) {
+  Settings before = running, after = wanted;  // the table finds members of what may be changed
+  std::vector<std::string> names;
+  for (const Field& field : fields()) {
+    if (field.live || std::visit(PrintValue{before}, field.kind) == std::visit(PrintValue{after}, field.kind)) continue;
+    names.push_back(fmt::format("{}.{}", field.section, field.key));
+  }
+  return names;
+}
 
 std::string print_settings(const Settings& settings) {
   Settings copy = settings;  // the table finds members of what may be changed
@@ -62,10 +128,17 @@ std::string print_settings(const Settings& settings) {
       section = field.section;
       out += fmt::format("\n[{}]\n", section);
     }
-    std::string allowed = describe_allowed(field);
-    allowed[0] = static_cast<char>(toupper(static_cast<unsigned char>(allowed[0])));
-    const std::string value = std::visit(PrintValue{copy}, field.kind);
-    out += fmt::format("# {}\n#   {}\n{} = {}\n", field.about, allowed, field.key, value);
+    out += print_field(field, copy, /*annotated=*/true);
+  }
+  out +=
+      "\n# Rules say what becomes of the keys that they match: the first rule that matches a key applies to it. What "
+      "a\n"
+      "# rule leaves out is off for its keys; a key that no rule matches passes through untouched.\n#\n";
+  out += print_rule_example();
+  for (const RuleSettings& rule : settings.rules) {
+    Settings one;
+    one.rules.push_back(rule);
+    out += '\n' + print_rule(one, /*annotated=*/false);
   }
   return out;
 }

@@ -26,6 +26,16 @@ class FieldReader {
     return std::nullopt;
   }
 
+  std::optional<Problem> operator()(const Fraction& kind) {
+    const auto* number = node_.as_floating_point();
+    const auto whole = integer();
+    if (!number && !whole) return wrong(node_);
+    const double value = number ? number->get() : static_cast<double>(*whole);
+    if (!(value >= kind.min && value <= kind.max)) return wrong(node_);  // nor is it a NaN
+    kind.at(settings_) = value;
+    return std::nullopt;
+  }
+
   std::optional<Problem> operator()(const Duration& kind) {
     const auto text = string(node_);
     const auto value = text ? parse_duration_ms(*text) : std::nullopt;
@@ -45,6 +55,14 @@ class FieldReader {
   std::optional<Problem> operator()(const Text& kind) {
     const auto text = string(node_);
     if (!text) return wrong(node_);
+    kind.at(settings_) = *text;
+    return std::nullopt;
+  }
+
+  std::optional<Problem> operator()(const Name& kind) {
+    const auto text = string(node_);
+    const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
+    if (!text || text->empty() || std::ranges::any_of(*text, is_control)) return wrong(node_);
     kind.at(settings_) = *text;
     return std::nullopt;
   }
@@ -96,6 +114,20 @@ class FieldReader {
       return std::nullopt;
     };
     if (auto problem = for_each_element(add, /*single_allowed=*/false)) return problem;
+    kind.at(settings_) = std::move(found);
+    return std::nullopt;
+  }
+
+  std::optional<Problem> operator()(const GlobList& kind) {
+    std::vector<std::string> found;
+    const auto add = [&](const toml::node& element) -> std::optional<Problem> {
+      auto glob = string(element);
+      if (!glob || glob->empty()) return wrong(element);
+      found.push_back(std::move(*glob));
+      return std::nullopt;
+    };
+    if (auto problem = for_each_element(add, /*single_allowed=*/true)) return problem;
+    if (found.empty()) return problem_at(node_, fmt::format("is empty; it must be {}", describe_allowed(field_)));
     kind.at(settings_) = std::move(found);
     return std::nullopt;
   }
@@ -161,6 +193,8 @@ std::string describe_value(const toml::node& node) {
       return "a list";
     case toml::node_type::table:
       return "a table";
+    case toml::node_type::floating_point:
+      return fmt::format("{}", node.as_floating_point()->get());  // the shortest text, as people write it
     default:
       break;
   }

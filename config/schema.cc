@@ -13,10 +13,14 @@ namespace corral::config {
 namespace {
 
 constexpr int64_t kSecond = 1000, kHour = 3600 * kSecond, kDay = 24 * kHour;
+constexpr int64_t kLongestTtl = 36'500 * kDay;
 constexpr uint64_t kKiB = 1ull << 10, kGiB = 1ull << 30;
 
 constexpr std::array<std::string_view, 6> kLogLevels = {"trace", "debug", "info", "warn", "error", "off"};
 constexpr std::array<std::string_view, 3> kUpstreamModes = {"cluster", "standalone", "sentinel"};
+constexpr std::array<std::string_view, 2> kKeysChoices = {"scan", "deny"};
+constexpr std::array<std::string_view, 2> kDelChoices = {"unlink", "del"};
+constexpr std::array<std::string_view, 3> kTtlModes = {"enforce", "reject", "observe"};
 
 // Finds a member of a section of the settings.
 template <auto section, auto member>
@@ -32,14 +36,29 @@ auto& upstream(Settings& settings) {
   return at<&Settings::upstream, member>(settings);
 }
 template <auto member>
+auto& guard(Settings& settings) {
+  return at<&Settings::guard, member>(settings);
+}
+template <auto member>
 auto& limits(Settings& settings) {
   return at<&Settings::limits, member>(settings);
+}
+template <auto member>
+auto& rule(Settings& settings) {
+  return settings.rules.back().*member;
+}
+template <auto member>
+auto& ttl(Settings& settings) {
+  return *settings.rules.back().ttl.*member;
 }
 std::string& log_level(Settings& settings) { return settings.log_level; }
 
 using Server = ServerSettings;
 using Upstream = UpstreamSettings;
+using Guard = GuardSettings;
 using Limits = LimitSettings;
+using Rule = RuleSettings;
+using Ttl = TtlSettings;
 
 const Field kFields[] = {
     {"server", "listen", "Where clients connect: one address, or a list of them.",
@@ -79,8 +98,14 @@ const Field kFields[] = {
     {"upstream", "sentinel_password", "The password to log in to the sentinels with; empty: no login.",
      Text{upstream<&Upstream::sentinel_password>}},
 
-    {"guard", "deny", "Commands that no client may send (they are answered -NOPERM).",
-     CommandList{at<&Settings::guard, &GuardSettings::deny>}},
+    {"guard", "deny", "Commands that no client may send (they are answered -NOPERM).", CommandList{guard<&Guard::deny>},
+     true},
+    {"guard", "keys", "KEYS is a bounded walk over all masters, or denied.", Choice{guard<&Guard::keys>, kKeysChoices},
+     true},
+    {"guard", "del", "What DEL is sent as: UNLINK frees the memory of large values in the background.",
+     Choice{guard<&Guard::del>, kDelChoices}, true},
+    {"guard", "max_value", "How long one argument of a command may be; a longer one is answered -TOOBIG.",
+     Size{guard<&Guard::max_value_bytes>, 1, 1 * kGiB}, true},
 
     {"limits", "client_output", "Replies that may wait for one client that does not read them.",
      Size{limits<&Limits::client_output_bytes>, 64 * kKiB, 1024 * kGiB}},
@@ -93,7 +118,24 @@ const Field kFields[] = {
     {"limits", "subscriber_output", "Messages that may wait for one subscriber that does not read them.",
      Size{limits<&Limits::subscriber_output_bytes>, 64 * kKiB, 1024 * kGiB}},
 
-    {"log", "level", "What is logged: this level and all above it.", Choice{log_level, kLogLevels}},
+    {"log", "level", "What is logged: this level and all above it.", Choice{log_level, kLogLevels}, true},
+};
+
+const Field kRuleFields[] = {
+    {kRule, "name", "What the rule is called; left out: rule-1, rule-2 ... by its place. Each has its own.",
+     Name{rule<&Rule::name>}, true},
+    {kRule, "match", "The keys that it is for.", GlobList{rule<&Rule::match>}, true},
+    {kRule, "max_value", "How long one argument of a write may be; left out: what the guard allows.",
+     Size{rule<&Rule::max_value_bytes>, 1, 1 * kGiB}, true},
+
+    {kRuleTtl, "default", "The time to live of a key that is written without one; not more than max.",
+     Duration{ttl<&Ttl::default_ms>, 1, kLongestTtl}, true},
+    {kRuleTtl, "max", "No key lives longer; left out: there is no limit.", Duration{ttl<&Ttl::max_ms>, 1, kLongestTtl},
+     true},
+    {kRuleTtl, "jitter", "A TTL t becomes one between t * (1 - jitter) and t, so that not all keys expire at once.",
+     Fraction{ttl<&Ttl::jitter>, 0, 1}, true},
+    {kRuleTtl, "mode", "A write that leaves its key without a TTL gets the default, is refused, or is only counted.",
+     Choice{ttl<&Ttl::mode>, kTtlModes}, true},
 };
 
 constexpr Unserved kUnserved[] = {
@@ -102,17 +144,18 @@ constexpr Unserved kUnserved[] = {
     {"server", "users", {}},
     {"upstream", "tls", {}},
     {"upstream", "replica_reads", "never"},
-    {"guard", "keys", {}},
-    {"guard", "del", {}},
-    {"guard", "max_value", {}},
     {"near_cache", "", {}},
-    {"rule", "", {}},
+    {kRule, "near_cache", {}},
+    {kRule, "stampede", {}},
+    {kRule, "on_upstream_error", "error"},
+    {kRule, "stale_if_error", {}},
 };
 
 struct Describe {
   std::string operator()(const WholeNumber& k) const {
     return fmt::format("a whole number from {} to {}", k.min, k.max);
   }
+  std::string operator()(const Fraction& k) const { return fmt::format("a number from {} to {}", k.min, k.max); }
   std::string operator()(const Duration& k) const {
     return fmt::format(R"(a duration from "{}" to "{}" (a whole number and a unit: ms s m h d))",
                        format_duration(k.min_ms), format_duration(k.max_ms));
@@ -122,6 +165,7 @@ struct Describe {
                        format_size(k.max));
   }
   std::string operator()(const Text&) const { return "a string"; }
+  std::string operator()(const Name&) const { return "a string that is not empty, without control characters"; }
   std::string operator()(const Choice& k) const { return fmt::format("one of \"{}\"", fmt::join(k.choices, "\" \"")); }
   std::string operator()(const OptionalAddress&) const { return R"(an address "HOST:PORT" or "[v6]:PORT", or "")"; }
   std::string operator()(const AddressList& k) const {
@@ -131,16 +175,21 @@ struct Describe {
   std::string operator()(const CommandList&) const {
     return R"(a list of commands such as "DEBUG", or with a subcommand "CONFIG SET")";
   }
+  std::string operator()(const GlobList&) const { return R"(a Redis glob such as "cache:*", or a list of these)"; }
 };
 
 }  // namespace
 
 std::span<const Field> fields() { return kFields; }
+std::span<const Field> rule_fields() { return kRuleFields; }
 
 const Field* find_field(std::string_view section, std::string_view key) {
-  const auto it =
-      std::ranges::find_if(kFields, [&](const Field& field) { return field.section == section && field.key == key; });
-  return it == std::end(kFields) ? nullptr : it;
+  for (const std::span<const Field> table : {fields(), rule_fields()}) {
+    for (const Field& field : table) {
+      if (field.section == section && field.key == key) return &field;
+    }
+  }
+  return nullptr;
 }
 
 const Unserved* find_unserved(std::string_view section, std::string_view key) {

@@ -1,7 +1,8 @@
 // One table says what can be set: its place in the file, what it is for, what is allowed and where it goes.
 //
 // The loader, the flags and the printer walk this table and know no setting by name, so that a new setting is one line
-// in schema.cc (and one in corral.toml, which a test compares with what the printer prints).
+// in schema.cc (and one in corral.toml, which a test compares with what the printer prints). What a rule can say is a
+// table of its own; its fields are found in the last rule of the settings.
 #pragma once
 
 #include <cstdint>
@@ -16,10 +17,15 @@
 
 namespace corral::config {
 
-// Each kind of value: `at` finds it in the settings, the rest says what is allowed (both ends included).
+// Each kind of value: `at` finds it in the settings, the rest says what is allowed (both ends included). A duration or
+// size below what is allowed stands for none: it cannot be written, only left out.
 struct WholeNumber {
   uint32_t& (*at)(Settings&);
   uint32_t min, max;
+};
+struct Fraction {
+  double& (*at)(Settings&);
+  double min, max;
 };
 struct Duration {
   int64_t& (*at)(Settings&);
@@ -30,6 +36,9 @@ struct Size {
   uint64_t min, max;
 };
 struct Text {
+  std::string& (*at)(Settings&);
+};
+struct Name {  // not empty; printable
   std::string& (*at)(Settings&);
 };
 struct Choice {
@@ -46,11 +55,17 @@ struct AddressList {  // at least one
 struct CommandList {
   std::vector<std::string>& (*at)(Settings&);
 };
+struct GlobList {  // at least one, none empty
+  std::vector<std::string>& (*at)(Settings&);
+};
 
 struct Field {
   std::string_view section, key;
   std::string_view about;  // one sentence for people
-  std::variant<WholeNumber, Duration, Size, Text, Choice, OptionalAddress, AddressList, CommandList> kind;
+  std::variant<WholeNumber, Fraction, Duration, Size, Text, Name, Choice, OptionalAddress, AddressList, CommandList,
+               GlobList>
+      kind;
+  bool live = false;  // a reload puts it in force; else it stays as it was at the start
 };
 
 // A setting of the contract that this version does not serve: refused, unless it asks for what happens anyway.
@@ -59,10 +74,14 @@ struct Unserved {
   std::optional<std::string_view> harmless;  // the value that asks for what happens anyway
 };
 
+// The name of a rule's section and of the one in it: a rule without a section has nothing of what it is for.
+inline constexpr std::string_view kRule = "rule", kRuleTtl = "rule.ttl";
+
 std::span<const Field> fields();                                          // grouped by section
-const Field* find_field(std::string_view section, std::string_view key);  // null: there is none
+std::span<const Field> rule_fields();                                     // likewise; of kRule first
+const Field* find_field(std::string_view section, std::string_view key);  // of either; null: there is none
 const Unserved* find_unserved(std::string_view section, std::string_view key);
-std::vector<std::string_view> section_names();
+std::vector<std::string_view> section_names();  // of those that are there once
 
 // What is allowed, to follow "it must be": "a whole number from 0 to 1024".
 std::string describe_allowed(const Field& field);

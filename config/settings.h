@@ -52,6 +52,7 @@ struct TtlSettings {
   int64_t max_ms = 0;  // 0: none
   double jitter = 0.1;
   std::string mode = "enforce";  // reject observe
+  bool operator==(const TtlSettings&) const = default;
 };
 
 struct RuleSettings {
@@ -59,6 +60,7 @@ struct RuleSettings {
   std::vector<std::string> match;
   std::optional<TtlSettings> ttl;
   uint64_t max_value_bytes = 0;  // 0: no limit of its own
+  bool operator==(const RuleSettings&) const = default;
 };
 
 struct LimitSettings {
@@ -75,7 +77,7 @@ struct Settings {
   GuardSettings guard;
   LimitSettings limits;
   std::vector<RuleSettings> rules;  // the first that matches a key applies
-  std::string log_level = "info";  // trace debug info warn error off
+  std::string log_level = "info";   // trace debug info warn error off
 };
 
 }  // namespace corral::config

@@ -165,7 +165,7 @@ TEST(LoadAgain, BadFileGivesItsLine) {
   file.write("[sever]\n");
   EXPECT_EQ(
       load_again(result.invocation).error,
-      std::string(file.path()) + ":1: unknown section sever; the sections are server, upstream, guard, limits, log");
+      std::string(file.path()) + ":1: unknown section sever; the sections are server, upstream, guard, limits, log, rule");
 }
 
 }  // namespace

@@ -79,11 +79,15 @@ sentinel_password = "pw")");
 }
 
 TEST(Load, GuardLimitsAndLogAreTakenOver) {
-  const Settings settings = loaded(R"(guard.deny = ["keys", "CONFIG set"]
+  const Settings settings =
+      loaded(R"(guard = { deny = ["keys", "CONFIG set"], keys = "deny", del = "del", max_value = "1MiB" }
 limits = { client_output = "1MiB", client_pipeline = 64, inflight = "2GiB", keys_reply = 10 }
 [log]
 level = "debug")");
   EXPECT_EQ(settings.guard.deny, (std::vector<std::string>{"KEYS", "CONFIG SET"}));
+  EXPECT_EQ(settings.guard.keys, "deny");
+  EXPECT_EQ(settings.guard.del, "del");
+  EXPECT_EQ(settings.guard.max_value_bytes, 1u << 20);
   EXPECT_EQ(settings.limits.client_output_bytes, 1u << 20);
   EXPECT_EQ(settings.limits.client_pipeline, 64u);
   EXPECT_EQ(settings.limits.inflight_bytes, 2ull << 30);
@@ -105,6 +109,7 @@ TEST(Load, ValuesAtTheEndsOfARangeAreAllowed) {
 
 TEST(Load, UnservedSettingsThatAskForWhatHappensAnywayAreAllowed) {
   loaded("[server]\nadmin = \"\"\n[upstream]\nreplica_reads = \"never\"");
+  loaded("[[rule]]\nmatch = \"*\"\non_upstream_error = \"error\"");
 }
 
 TEST(LoadError, UnknownSettingIsNamedWithWhatThereIs) {
@@ -116,9 +121,9 @@ TEST(LoadError, UnknownSettingIsNamedWithWhatThereIs) {
 
 TEST(LoadError, UnknownSectionIsNamedWithWhatThereIs) {
   EXPECT_EQ(error_of("[server]\n[severs]\n"),
-            "test.toml:2: unknown section severs; the sections are server, upstream, guard, limits, log");
+            "test.toml:2: unknown section severs; the sections are server, upstream, guard, limits, log, rule");
   EXPECT_EQ(error_of("workers = 1"),
-            "test.toml:1: unknown setting workers; the sections are server, upstream, guard, limits, log");
+            "test.toml:1: unknown setting workers; the sections are server, upstream, guard, limits, log, rule");
 }
 
 TEST(LoadError, SectionThatIsAValueIsRefused) {
@@ -255,7 +260,6 @@ TEST(LoadError, LogLevelIsOneOfAList) {
 
 TEST(LoadError, SettingsThatAreNotServedYetAreRefused) {
   const std::string leave_it_out = " is not served by this version yet; leave it out";
-  EXPECT_EQ(error_of("\n[[rule]]\nname = \"x\""), "test.toml:2: [[rule]]" + leave_it_out);
   EXPECT_EQ(error_of("[near_cache]\nmemory = \"1MiB\""), "test.toml:1: [near_cache]" + leave_it_out);
   EXPECT_EQ(error_of("[server]\n[server.tls]\ncert = \"x\""), "test.toml:2: server.tls" + leave_it_out);
   EXPECT_EQ(error_of("[upstream.tls]\nca = \"x\""), "test.toml:1: upstream.tls" + leave_it_out);
@@ -264,9 +268,12 @@ TEST(LoadError, SettingsThatAreNotServedYetAreRefused) {
             "test.toml:2: server.admin" + leave_it_out + " or say \"\"");
   EXPECT_EQ(error_of("[upstream]\nreplica_reads = \"prefer\""),
             "test.toml:2: upstream.replica_reads" + leave_it_out + " or say \"never\"");
-  EXPECT_EQ(error_of("[guard]\nkeys = \"scan\""), "test.toml:2: guard.keys" + leave_it_out);
-  EXPECT_EQ(error_of("[guard]\ndel = \"unlink\""), "test.toml:2: guard.del" + leave_it_out);
-  EXPECT_EQ(error_of("[guard]\nmax_value = \"1MiB\""), "test.toml:2: guard.max_value" + leave_it_out);
+  const std::string rule = "[[rule]]\nmatch = \"*\"\n";
+  EXPECT_EQ(error_of(rule + "near_cache = { ttl = \"1s\" }"), "test.toml:3: rule.near_cache" + leave_it_out);
+  EXPECT_EQ(error_of(rule + "[rule.stampede]\nwait = \"1s\""), "test.toml:3: rule.stampede" + leave_it_out);
+  EXPECT_EQ(error_of(rule + "stale_if_error = \"5m\""), "test.toml:3: rule.stale_if_error" + leave_it_out);
+  EXPECT_EQ(error_of(rule + "on_upstream_error = \"miss\""),
+            "test.toml:3: rule.on_upstream_error" + leave_it_out + " or say \"error\"");
 }
 
 }  // namespace

@@ -19,9 +19,12 @@ Settings all_changed() {
   s.server = {{{"::1", 1}, {"/run/a \"b\".sock", 0}}, "[::2]:3", 7, 11, 1500, 60'000};
   s.upstream = {"sentinel", {{"a", 1}, {"1.2.3.4", 2}}, "ma\"ster", 1,   3'600'000, 100,
                 "us\\er",   "p\"a\tss\x01 \xc3\xa9",    "watcher",  "pw"};
-  s.guard.deny = {"KEYS", "CONFIG SET"};
+  s.guard = {{"KEYS", "CONFIG SET"}, "deny", "del", 4096};
   s.limits = {65537, 3, 1ull << 40, 99, 131072};
   s.log_level = "off";
+  s.rules = {{"first \"one\"", {"a:*", "b\\*[c]\t"}, TtlSettings{1000, 2500, 0.25, "reject"}, 77},
+             {"second", {"*"}, {}, 0},
+             {"third", {"x"}, TtlSettings{1, 0, 1, "observe"}, 0}};
   return s;
 }
 
@@ -50,6 +53,7 @@ TEST(PrintSettings, ChangedSettingsLoadAgainToTheSame) {
   EXPECT_EQ(again->upstream.password, changed.upstream.password);
   EXPECT_EQ(again->guard.deny, changed.guard.deny);
   EXPECT_EQ(again->limits.inflight_bytes, changed.limits.inflight_bytes);
+  EXPECT_EQ(again->rules, changed.rules);
   EXPECT_EQ(print_settings(*again), print_settings(changed));
 }
 
@@ -64,6 +68,48 @@ TEST(PrintSettings, EveryFieldIsPrinted) {
     EXPECT_NE(line(defaults), "") << field.key;
     EXPECT_NE(line(defaults), line(changed)) << field.key << " is not changed by all_changed(), or not printed";
   }
+}
+
+TEST(PrintSettings, EveryFieldOfARuleIsPrinted) {
+  Settings with_rule;
+  with_rule.rules.push_back(all_changed().rules[0]);
+  const std::string printed = print_settings(with_rule);
+  const size_t rule = printed.find("\n[[rule]]\n");
+  ASSERT_NE(rule, std::string::npos);
+  for (const Field& field : rule_fields()) {
+    EXPECT_NE(printed.find(fmt::format("\n{} = ", field.key), rule), std::string::npos) << field.key;
+    EXPECT_NE(printed.find(fmt::format("\n# {} = ", field.key)), std::string::npos) << field.key;
+  }
+}
+
+TEST(PrintSettings, ExampleOfARuleLoadsWithoutItsCommentSigns) {
+  const std::string printed = print_settings({});
+  std::istringstream lines(printed.substr(printed.find("\n# [[rule]]\n") + 1));
+  std::string text;
+  for (std::string line; std::getline(lines, line);) text += line.substr(2) + '\n';
+  const auto loaded = load_text(text, "example");
+  ASSERT_TRUE(loaded) << loaded.error << text;
+  ASSERT_EQ(loaded->rules.size(), 1u);
+  EXPECT_EQ(loaded->rules[0],
+            (RuleSettings{"pages", {"cache:*", "page:*"}, TtlSettings{300'000, 3'600'000, 0.1, "enforce"}, 1u << 20}));
+}
+
+TEST(FixedChanges, WhatAReloadPutsInForceIsNotAmongThem) {
+  Settings wanted;
+  EXPECT_EQ(find_fixed_changes({}, wanted), std::vector<std::string>{});
+  wanted.guard = all_changed().guard;
+  wanted.rules = all_changed().rules;
+  wanted.log_level = "debug";
+  EXPECT_EQ(find_fixed_changes({}, wanted), std::vector<std::string>{});
+}
+
+TEST(FixedChanges, WhatTakesARestartIsNamed) {
+  Settings wanted;
+  wanted.upstream.seeds = {{"a", 1}};
+  wanted.server.workers = 7;
+  wanted.limits.keys_reply = 1;
+  EXPECT_EQ(find_fixed_changes({}, wanted),
+            (std::vector<std::string>{"server.workers", "upstream.seeds", "limits.keys_reply"}));
 }
 
 TEST(ExampleFile, LoadsToTheDefaults) {
