@@ -7,16 +7,23 @@
 # CHECKOUT is a work tree; it is copied, not changed. PATTERNs choose test files (all of the functional ones otherwise).
 # The suites want port 6379 of localhost, so everything runs in a network namespace of its own (as root). Environment:
 # CORRAL_BINARY is the program (build/corral); WORK the folder for the copy and the results (build/own_suites);
-# TEST_TIMEOUT_MS, generous for slow machines (20000); TARGETS ("redis corral"), of which one alone can be run anew.
+# TEST_TIMEOUT_MS, generous for slow machines (20000); TARGETS ("redis corral"), of which one alone can be run anew. A third
+# target, "standalone", is Corral in front of one server: what fails through "corral" alone is what a cluster cannot do.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 
-# Inside of the namespace: own_suites.sh --inside TARGET BINARY COMMAND... with servers on port 6379.
+# Inside of the namespace, with servers on port 6379: own_suites.sh --inside TARGET BINARY COMMAND... -- PATTERNS...
+# The command, which ends in the option for its output, runs once for each word of patterns.
 inside() {
-  local target=$1 binary=$2 status=0 dir
+  local target=$1 binary=$2 status=0 dir command=() unit number=0
   shift 2
+  while [[ $1 != -- ]]; do
+    command+=("$1")
+    shift
+  done
+  shift
   ip link set lo up
   # shellcheck source=../../config/cluster.sh
   source "$root/config/cluster.sh"
@@ -25,12 +32,24 @@ inside() {
   trap "stop_started; rm -rf '$dir'" EXIT
   if [[ $target == redis ]]; then
     start_process "$dir/log" redis-server --port 6379 --dir "$dir" --save '' --appendonly no
+  elif [[ $target == standalone ]]; then
+    start_redis "$dir/redis"
+    printf '[upstream]\nmode = "standalone"\n' >"$dir/corral.toml"
+    start_process "$dir/log" "$binary" --config "$dir/corral.toml" --listen 127.0.0.1:6379 --upstream "127.0.0.1:$port" \
+      --admin ""
   else
     start_cluster "$dir/cluster"
     start_process "$dir/log" "$binary" --listen 127.0.0.1:6379 --upstream "$cluster_addresses" --admin ""
   fi
   wait_for_ping "$target" "$pid" 6379 "$dir/log"
-  "$@" || status=$?
+  rm -rf "$target"
+  mkdir "$target"
+  set -f # the runners expand patterns themselves
+  for unit in "$@"; do
+    number=$((number + 1))
+    # shellcheck disable=SC2086,SC2145  # several patterns; the file is the end of the last word
+    "${command[@]}$target/$number.json" $unit || status=$?
+  done
   if ! redis_answers 6379; then
     say "$target does not answer any more. The end of its log:"
     tail -n 30 "$dir/log" >&2
@@ -46,7 +65,7 @@ if [[ ${1:-} == --inside ]]; then
 fi
 
 if (($# < 2)) || [[ $1 == -* ]]; then
-  sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+  sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
   exit 2
 fi
 suite=$1 checkout=$2
@@ -86,17 +105,24 @@ case $suite in
   ioredis)
     copy_of bin lib test package.json tsconfig.json
     keep_packages chai chai-as-promised mocha server-destroy sinon ts-node typescript uuid
-    (($#)) || set -- 'test/functional/**/*.ts'
+    # One run for each file but the hundreds of `commands`, since an error outside of a test ends the run.
+    if ((!$#)); then
+      mapfile -t units < <(cd "$work" && find test/functional -name '*.ts' ! -path '*/commands/*' | sort)
+      set -- 'test/functional/commands/*.ts' "${units[@]}"
+    fi
     # Left out is one that only keeps the client busy, for longer than a slow machine's timeout, which ends mocha.
-    run=(npx mocha --no-experimental-strip-types --timeout "$timeout_ms" --fgrep 'large pipelines without RangeError'
-      --invert --reporter json 'test/helpers/*.ts' "$@" --reporter-option output=)
+    run=(node_modules/.bin/mocha --no-experimental-strip-types --timeout "$timeout_ms" --fgrep 'large pipelines without RangeError'
+      --invert --reporter json 'test/helpers/*.ts' --reporter-option output=)
     ;;
   bullmq)
     copy_of scripts src tests package.json 'tsconfig*.json' 'vitest*.ts'
     keep_packages vitest sinon moment rrule progress ioredis typescript ts-node redis pg minimatch fast-glob test-console
     [[ -d $work/src/scripts ]] || (cd "$work" && npx ts-node --project tsconfig-cjs.json scripts/generateRawScripts.ts &&
       node scripts/commandTransform.js ./rawScripts ./src/scripts)
-    run=(npx vitest run --no-file-parallelism --testTimeout "$timeout_ms" --hookTimeout "$timeout_ms" --reporter=json "$@"
+    # What sandboxed workers run is built code. It is written whether or not the types of all packages are known.
+    [[ -d $work/dist/cjs ]] || (cd "$work" && npx tsc --project tsconfig-cjs.json >dist.log) || true
+    set -- "$*"
+    run=(node_modules/.bin/vitest run --no-file-parallelism --testTimeout "$timeout_ms" --hookTimeout "$timeout_ms" --reporter=json
       --outputFile=)
     ;;
   *)
@@ -108,17 +134,15 @@ esac
 cd "$work"
 for target in ${TARGETS:-redis corral}; do
   echo "Running the tests of $suite against $target" >&2
-  command=("${run[@]}")
-  command[-1]+="$work/$target.json"
-  unshare --net "$here/own_suites.sh" --inside "$target" "$binary" "${command[@]}" >"$target.log" 2>&1 || true
+  unshare --net "$here/own_suites.sh" --inside "$target" "$binary" "${run[@]}" -- "$@" >"$target.log" 2>&1 || true
 done
 
-node - redis.json corral.json <<'END'
+node - redis corral standalone <<'END'
 const fs = require('fs');
-// Mocha's and vitest's reports: [title, whether it passed, why not].
+// Mocha's or vitest's report: [title, whether it passed, why not] of each test.
 const results = (file) => {
   const report = JSON.parse(fs.readFileSync(file));
-  const list = report.testResults
+  return report.testResults
     ? report.testResults.flatMap((one) => one.assertionResults)
         .filter(({ status }) => status !== 'pending' && status !== 'skipped')
         .map((test) => [test.fullName, test.status === 'passed', test.failureMessages?.[0]])
@@ -126,23 +150,34 @@ const results = (file) => {
         ...report.passes.map((test) => [test.fullTitle, true]),
         ...report.failures.map((test) => [test.fullTitle, false, test.err.message]),
       ];
-  return new Map(list.map(([title, passed, why]) => [title, { passed, why }]));
 };
-const all = process.argv.slice(2).filter((file) => fs.existsSync(file)).map((file) => [file.split('.')[0], results(file)]);
-for (const [target, tests] of all) {
-  console.log(`${target}: ${[...tests.values()].filter(({ passed }) => passed).length} of ${tests.size} pass`);
+// A test that is run in several files under one title has passed if it passed in all of them.
+const resultsOf = (target) => {
+  const tests = new Map();
+  for (const file of fs.readdirSync(target).sort()) {
+    for (const [title, passed, why] of results(`${target}/${file}`)) {
+      if (tests.get(title)?.passed !== false) tests.set(title, { passed, why });
+    }
+  }
+  return tests;
+};
+const [redis, ...others] = process.argv.slice(2).map((target) => [target, fs.existsSync(target) && resultsOf(target)]);
+const known = (title) => redis[1] && redis[1].get(title);
+for (const [target, tests] of [redis, ...others]) {
+  if (tests) console.log(`${target}: ${[...tests.values()].filter(({ passed }) => passed).length} of ${tests.size} pass`);
 }
-if (all.length < 2) process.exit();
-const [redis, corral] = all.map(([, tests]) => tests);
-const groups = new Map();
-const note = (heading, title) => groups.set(heading, [...(groups.get(heading) ?? []), title]);
-for (const [title, { passed, why }] of corral) {
-  if (passed || redis.get(title)?.passed === false) continue;
-  note(`only through Corral: ${`${why}`.split('\n')[0].replace(/0x\w+|\d{3,}/g, 'N')}`, title);
+for (const [target, tests] of others) {
+  if (!tests) continue;
+  const groups = new Map();
+  const note = (heading, title) => groups.set(heading, [...(groups.get(heading) ?? []), title]);
+  for (const [title, { passed, why }] of tests) {
+    if (passed || known(title)?.passed === false) continue;
+    note(`only through ${target}: ${`${why}`.split('\n')[0].replace(/0x\w+|\d{3,}/g, 'N')}`, title);
+  }
+  for (const [title, { passed }] of redis[1] || []) {
+    if (!tests.has(title)) note(`not run through ${target}`, title);
+    else if (!passed) note(`against redis-server and ${tests.get(title).passed ? 'not ' : ''}through ${target}`, title);
+  }
+  for (const [heading, titles] of groups) console.log([`\n${titles.length} ${heading}`, ...titles].join('\n    '));
 }
-for (const [title, { passed }] of redis) {
-  if (!corral.has(title)) note('not run through Corral', title);
-  else if (!passed) note(corral.get(title).passed ? 'only against redis-server' : 'against both', title);
-}
-for (const [heading, titles] of groups) console.log([`\n${titles.length} ${heading}`, ...titles].join('\n    '));
 END
