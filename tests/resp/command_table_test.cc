@@ -120,7 +120,7 @@ TEST(CommandTable, HandlingOfSomeCommands) {
   EXPECT_EQ(named("mget").merge, Merge::kArrayByKey);
   EXPECT_EQ(named("unlink").merge, Merge::kSum);
   EXPECT_EQ(named("script|exists").merge, Merge::kMinimums);
-  EXPECT_EQ(named("module|list").local, LocalAction::kRefuse);
+  EXPECT_EQ(named("module|load").local, LocalAction::kRefuse);
   EXPECT_EQ(named("cluster|slots").local, LocalAction::kClusterSlots);
   EXPECT_EQ(named("cluster|countkeysinslot").slot_arg, 2);
   EXPECT_EQ(named("wait").handling, Handling::kBlocking);
