@@ -7,7 +7,8 @@
 #   --only FILTER  some cases: words with commas between them, of get set, p1 p16 p64 (pipeline), c1 c50 c1000
 #                  (connections), d64 d1024 (bytes of a value), idle. Words of one kind add up, kinds narrow down:
 #                  `get,p16,p64,c50` is GET at pipeline 16 and 64 with 50 connections.
-#   --servers LIST some of redis,twemproxy,corral; redis is always among them
+#   --servers LIST some of redis,twemproxy,corral,ruled; redis is always among them. `ruled` is Corral with rules, one
+#                  of which gives every key a TTL; it is not among them by default
 #   --list         tells the plan and ends
 #   Environment: ROUNDS (5), REQUESTS (200000, at pipeline 1), KEYS (100000), IDLE (10000), CORRAL (build/corral)
 #
@@ -44,7 +45,7 @@ parse_arguments() {
         shift
         ;;
       -h | --help)
-        sed -n '2,18s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+        sed -n '2,19s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
         exit 0
         ;;
       *) die "unknown argument $1 (--help tells what there is)" ;;
@@ -59,8 +60,8 @@ choose_servers() {
   for name in ${1//,/ }; do
     case $name in
       redis) ;;
-      twemproxy | corral) servers+=("$name") ;;
-      *) die "unknown server $name; there are redis, twemproxy and corral" ;;
+      twemproxy | corral | ruled) servers+=("$name") ;;
+      *) die "unknown server $name; there are redis, twemproxy, corral and ruled" ;;
     esac
   done
 }
@@ -128,7 +129,7 @@ prepare() {
   }
   corral=${CORRAL:-$root/build/corral}
   build "$here" "$root/build/bench-tools" corral_idle_connections
-  [[ " ${servers[*]} " != *" corral "* || -n ${CORRAL:-} ]] || build "$root" "$root/build" corral
+  [[ " ${servers[*]} " != *" "@(corral|ruled)" "* || -n ${CORRAL:-} ]] || build "$root" "$root/build" corral
 }
 
 build() {
@@ -146,7 +147,9 @@ start_servers() {
     case $name in
       redis) start_redis "$work_dir/redis" --maxclients 60000 || exit 1 ;;
       twemproxy) start_twemproxy ;;
-      corral) start_corral ;;
+      corral) start_corral corral "" ;;
+      # redis-benchmark's keys are key:000000012345; a hundred rules come before the one that they match.
+      ruled) start_corral ruled "$(rules)" ;;
     esac
     server_port[$name]=$port server_pid[$name]=$pid
   done
@@ -166,13 +169,20 @@ start_twemproxy() {
   wait_for_ping twemproxy "$pid" "$port" "$dir/log" || exit 1
 }
 
+rules() {
+  local i
+  for ((i = 0; i < 100; ++i)); do printf '[[rule]]\nmatch = "other:%s:*"\n' "$i"; done
+  printf '[[rule]]\nmatch = "*"\nttl = { default = "1h" }\n'
+}
+
+# start_corral NAME RULES
 start_corral() {
-  start_cluster "$work_dir/cluster" || exit 1
+  [[ -n ${cluster_addresses-} ]] || start_cluster "$work_dir/cluster" || exit 1
   pick_port
-  printf '[server]\nmax_clients = 60000\n' >"$work_dir/corral.toml"
-  start_process "$work_dir/corral.log" "$corral" --config "$work_dir/corral.toml" --workers 1 \
+  printf '[server]\nmax_clients = 60000\n%s' "$2" >"$work_dir/$1.toml"
+  start_process "$work_dir/$1.log" "$corral" --config "$work_dir/$1.toml" --workers 1 \
     --listen "127.0.0.1:$port" --upstream "$cluster_addresses"
-  wait_for_ping Corral "$pid" "$port" "$work_dir/corral.log" || exit 1
+  wait_for_ping Corral "$pid" "$port" "$work_dir/$1.log" || exit 1
 }
 
 # CPU of all threads so far, in clock ticks: user and system time. The name, in brackets, may hold spaces. -> ticks

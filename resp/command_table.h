@@ -75,6 +75,7 @@ enum class TtlEffect : uint8_t {
   kCarries,     // puts another key in its place, with that one's TTL (RENAME, COPY)
   kPersist,     // takes it away
   kScript,      // anything, to the keys that it declares
+  kTells,       // none, but answers with it (TTL, EXPIRETIME): -1 is none
   // These say one themselves, in their arguments:
   kSet, kSetNx, kGetSet, kSetEx, kPSetEx, kGetEx, kRestore, kExpire, kPExpire, kExpireAt, kPExpireAt,
 };

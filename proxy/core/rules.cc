@@ -34,14 +34,6 @@ class NumberTask final : public Task {
   const Request whole_;  // holds a reference to the session
 };
 
-void forward_for_number(Session& session, std::string_view bytes, uint16_t slot, uint8_t flags) {
-  Worker& worker = session.worker();
-  Request request = session.request_for_reply(slot, flags);
-  request.task = new NumberTask(worker, request);
-  session.add_reference();
-  worker.send(request, bytes);
-}
-
 void look_first(Session& session, const Command& command, const CommandSpec& spec, uint16_t slot) {
   const std::string bytes(command.bytes());
   TtlLook::start(session, {{bytes, &spec}}, slot, nullptr, [&session, &spec, slot, bytes](std::string_view error) {
@@ -60,6 +52,32 @@ bool send_with_follow_ups(Session& session, const Command& command, const Comman
   follow_ups.add(command, spec);
   if (follow_ups.empty()) return false;
   TtlPiece::start(worker, session.request_for_reply(slot, request_flags(spec)), command.bytes(), std::move(follow_ups));
+  return true;
+}
+
+// Counts keys that were found without a TTL although a rule demands one: they were written past this proxy.
+class TellTask final : public Task {
+ public:
+  TellTask(Worker& worker, const Request& whole) : worker_(worker), whole_(whole) {}
+
+  void on_reply(uint32_t, std::string_view reply) override {
+    if (reply == ":-1\r\n") worker_.stats().ttl_missing.add();
+    worker_.answer(whole_, reply);
+    delete this;
+  }
+
+ private:
+  Worker& worker_;
+  const Request whole_;  // holds a reference to the session
+};
+
+template <class ReplyTask>
+bool forward_through(Session& session, std::string_view bytes, uint16_t slot, const CommandSpec& spec) {
+  Worker& worker = session.worker();
+  Request request = session.request_for_reply(slot, request_flags(spec));
+  request.task = new ReplyTask(worker, request);
+  session.add_reference();
+  worker.send(request, bytes);
   return true;
 }
 
@@ -96,8 +114,8 @@ bool apply_to_saying(Session& session, const Command& command, const CommandSpec
   if (verdict.without && rule->mode == TtlRule::Mode::kReject) return refuse(session, spec);
   if (verdict.form == TtlVerdict::Form::kAsItCame) return false;
   count(worker, verdict);
-  verdict.integer_reply ? forward_for_number(session, rewritten, slot, request_flags(spec))
-                        : session.forward(rewritten, slot, request_flags(spec));
+  if (verdict.integer_reply) return forward_through<NumberTask>(session, rewritten, slot, spec);
+  session.forward(rewritten, slot, request_flags(spec));
   return true;
 }
 
@@ -113,6 +131,10 @@ bool may_be_ruled(const Worker& worker, const CommandSpec& spec) {
 }
 
 bool apply_rules(Session& session, const Command& command, const CommandSpec& spec, uint16_t slot) {
+  if (spec.ttl == TtlEffect::kTells) {
+    return ttl_rule(session.worker(), command.arg(spec.only_key)) &&
+           forward_through<TellTask>(session, command.bytes(), slot, spec);
+  }
   return spec.ttl >= TtlEffect::kSet ? apply_to_saying(session, command, spec, slot)
                                      : send_with_follow_ups(session, command, spec, slot);
 }

@@ -36,7 +36,7 @@ class Counter {
   X(near_cache_flushes)                                                                                             \
   X(reads_shared)                                                                                                   \
   X(leases_granted) X(leases_filled) X(leases_lapsed) X(waits) X(waits_filled) X(waits_timed_out) X(stale_served)   \
-      X(early_refreshes) X(ttl_defaulted) X(ttl_clamped) X(ttl_rejected) X(ttl_observed) X(guard_denied) X(too_big) \
+      X(early_refreshes) X(ttl_defaulted) X(ttl_clamped) X(ttl_rejected) X(ttl_observed) X(ttl_missing) X(guard_denied) X(too_big) \
           X(connections)  /* accepted, ever */                                                                      \
       X(clients_rejected) /* over max_clients */                                                                    \
       X(clients_overrun)  /* closed since they did not read */                                                      \

@@ -112,6 +112,13 @@ TEST_F(RulesTest, ReadsRemovalsAndOtherKeysPassAsTheyCame) {
             (Commands{"GET bar", "HDEL bar f", "LPOP bar", "LPUSHX bar 1", "INCR free{bar}", "SET free{bar} 1"}));
 }
 
+TEST_F(RulesTest, KeyFoundWithoutATtlIsCounted) {
+  stage.client_sends(client, "TTL bar\r\nPTTL free{bar}\r\nPTTL bar\r\n");
+  stage.answer(kNodeA, ":-1\r\n:-1\r\n:5\r\n");
+  EXPECT_EQ(stage.received(client), ":-1\r\n:-1\r\n:5\r\n");
+  EXPECT_EQ(counted("ttl_missing"), 1u);
+}
+
 TEST_F(RulesTest, MsetOverTwoNodesIsOnePieceEach) {
   stage.client_sends(client, "MSET bar 1 foo 2\r\n");
   stage.accept(kNodeB);
