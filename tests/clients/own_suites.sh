@@ -7,8 +7,9 @@
 # CHECKOUT is a work tree; it is copied, not changed. PATTERNs choose test files (all of the functional ones otherwise).
 # The suites want port 6379 of localhost, so everything runs in a network namespace of its own (as root). Environment:
 # CORRAL_BINARY is the program (build/corral); WORK the folder for the copy and the results (build/own_suites);
-# TEST_TIMEOUT_MS, generous for slow machines (20000); TARGETS ("redis corral"), of which one alone can be run anew. A third
-# target, "standalone", is Corral in front of one server: what fails through "corral" alone is what a cluster cannot do.
+# TEST_TIMEOUT_MS, generous for slow machines (20000); TARGETS ("redis corral"), of which one alone can be run anew.
+# What a cluster cannot do, and Corral therefore neither, is told by two more: "node", a redis-server in cluster mode that
+# owns every slot, and "standalone", Corral in front of one server.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -32,6 +33,10 @@ inside() {
   trap "stop_started; rm -rf '$dir'" EXIT
   if [[ $target == redis ]]; then
     start_process "$dir/log" redis-server --port 6379 --dir "$dir" --save '' --appendonly no
+  elif [[ $target == node ]]; then
+    start_process "$dir/log" redis-server --port 6379 --dir "$dir" --save '' --appendonly no --cluster-enabled yes
+    wait_until 15 redis_answers 6379
+    redis-cli cluster addslotsrange 0 16383
   elif [[ $target == standalone ]]; then
     start_redis "$dir/redis"
     printf '[upstream]\nmode = "standalone"\n' >"$dir/corral.toml"
@@ -65,7 +70,7 @@ if [[ ${1:-} == --inside ]]; then
 fi
 
 if (($# < 2)) || [[ $1 == -* ]]; then
-  sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+  sed -n '2,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
   exit 2
 fi
 suite=$1 checkout=$2
@@ -137,7 +142,7 @@ for target in ${TARGETS:-redis corral}; do
   unshare --net "$here/own_suites.sh" --inside "$target" "$binary" "${run[@]}" -- "$@" >"$target.log" 2>&1 || true
 done
 
-node - redis corral standalone <<'END'
+node - redis node corral standalone <<'END'
 const fs = require('fs');
 // Mocha's or vitest's report: [title, whether it passed, why not] of each test.
 const results = (file) => {
