@@ -43,9 +43,9 @@ function over_rounds(name, server, column, relative,    round, count, values, ow
 function shown(figure, format) { return figure == "-" ? "-" : sprintf(format, figure) }
 
 END {
-  split("redis twemproxy corral", order, " ")
+  orders = split("redis twemproxy corral ruled", order, " ")
   for (i = 1; i <= cases; ++i) {
-    for (k = 1; k <= 3; ++k) {
+    for (k = 1; k <= orders; ++k) {
       name = case_at[i]; server = order[k]
       if (!(server in seen_server)) continue
       printf "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", name, server,

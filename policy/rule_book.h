@@ -30,21 +30,57 @@ struct Rule {
   uint64_t max_value_bytes = 0;  // 0: no limit of its own
 };
 
+/// Immutable once made, so threads may share one. A copy is a book of its own; a moved-from one has no rules.
 class RuleBook {
  public:
   RuleBook() = default;
   explicit RuleBook(std::vector<Rule> rules);
 
-  /// The first rule that matches; null if none does. Takes a walk over the key, however many rules there are, and a
-  /// try of each glob that is more than a literal with a '*' at its end and could come before what the walk has found.
-  /// Allocates nothing.
+  /// The first rule that matches; null if none does. The rule lives as long as the book. Takes a walk over the key,
+  /// however many rules there are, and a try of each glob that is more than a literal with a '*' at its end, whose
+  /// literal prefix the key begins with, and that could come before what the walk has found. Allocates nothing.
   const Rule* find(std::string_view key) const;
   bool empty() const { return rules_.empty(); }
   /// In the order of the settings.
   std::span<const Rule> rules() const { return rules_; }
 
  private:
+  class Compiler;
+  struct Node;
+  struct Glob;
+
+  static constexpr uint32_t kNone = UINT32_MAX;
+
+  bool starts_with_label(std::string_view rest, const Node& node) const;
+  bool matches(const Glob& glob, std::string_view key) const;
+  uint32_t best_glob(std::string_view key, uint32_t node, uint32_t best) const;
+
   std::vector<Rule> rules_;
+  std::vector<Node> nodes_;  // the trie, laid out as rule_book.cc says; the root is the first
+  std::vector<Glob> globs_;  // those of a node in a row, in the order of their rules; the first is an end
+  std::string text_;         // what the nodes' labels and the globs consist of
+};
+
+/// What the keys that begin with one prefix share. Half a cache line.
+struct RuleBook::Node {
+  uint32_t parent = kNone;  // whose child lies here; none: the root, or a place not taken
+  uint32_t base = 0;        // the child for byte b is at base + b (mod 2^32), if what lies there says so
+  uint32_t label = 0;       // in text_: the bytes of the prefix behind the one that led here
+  uint32_t label_size = 0;
+  uint32_t prefix_rule = kNone;  // of this prefix and a '*'
+  uint32_t exact_rule = kNone;   // of this prefix as a whole key
+  uint32_t globs = 0;            // in globs_: those with this literal prefix
+  uint32_t first_rule = kNone;   // of all here and below
+};
+
+/// A glob behind its literal prefix: a middle that takes matching, and a literal suffix.
+struct RuleBook::Glob {
+  uint32_t rule = kNone;  // none: the end of a node's globs
+  uint32_t prefix_size = 0;
+  uint32_t text = 0;  // in text_
+  uint32_t middle_size = 0;
+  uint32_t suffix_size = 0;
+  bool any_middle = false;  // the middle is but stars
 };
 
 }  // namespace corral::policy
