@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The servers that one test file talks to: a Redis Cluster of three masters with Corral in front of it, or, with the
-# argument `redis`, what the same tests must pass against to be worth anything: one plain redis-server, and a cluster of
+# The servers that one test file talks to: a Redis Cluster of three masters with Corral in front of it (`rules`: with a rule
+# that gives every key a TTL), or, with the argument `redis`, what the same tests must pass against to be worth anything: one plain redis-server, and a cluster of
 # one node for clients in cluster mode.
 #
-#   servers.sh corral|redis REPOSITORY CORRAL_BINARY
+#   servers.sh corral|rules|redis REPOSITORY CORRAL_BINARY
 #
 # Prints one line of JSON once they serve. Ends, and all of them with it, when its standard input does, so that nothing is
 # left behind by a test that is killed.
@@ -29,7 +29,9 @@ redis_options=(--notify-keyspace-events "" --latency-monitor-threshold 0)
 start_corral() {
   pick_port
   corral_port=$port
-  start_process "$work_dir/corral.log" "$corral" --listen "127.0.0.1:$port" --upstream "$cluster_addresses" --admin "" \
+  : >"$work_dir/corral.toml"
+  [[ $target != rules ]] || printf '[[rule]]\nmatch = ["*"]\nttl = { default = "10m", jitter = 0 }\n' >"$work_dir/corral.toml"
+  start_process "$work_dir/corral.log" "$corral" --config "$work_dir/corral.toml" --listen "127.0.0.1:$port" --upstream "$cluster_addresses" --admin "" \
     --workers 2
   corral_pid=$pid
   wait_for_ping Corral "$pid" "$port" "$work_dir/corral.log"
@@ -46,7 +48,7 @@ start_lone_node() {
 }
 
 case $target in
-  corral)
+  corral | rules)
     start_cluster "$work_dir/cluster"
     start_corral
     printf '{"port":%d,"clusterPort":%d,"nodes":[%d,%d,%d],"log":"%s"}\n' "$corral_port" "$corral_port" \
@@ -60,13 +62,13 @@ case $target in
       "$work_dir/redis/log"
     ;;
   *)
-    say "servers.sh: the target is '$target'; it must be corral or redis"
+    say "servers.sh: the target is '$target'; it must be corral, rules or redis"
     exit 2
     ;;
 esac
 
 cat >/dev/null || true
-[[ $target != corral ]] || kill -0 "$corral_pid" 2>/dev/null || {
+[[ $target == redis ]] || kill -0 "$corral_pid" 2>/dev/null || {
   say "Corral ended before the tests did. The end of its log:"
   tail -n 30 "$work_dir/corral.log" >&2
   exit 1

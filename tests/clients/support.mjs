@@ -2,7 +2,8 @@
 // the test that opened them.
 //
 // Environment: CORRAL_BINARY is the program under test; CORRAL_REPOSITORY the checkout (found from CMake, or this file's
-// own place); CORRAL_CLIENTS_TARGET=redis runs the tests against a plain redis-server, as a control of the tests.
+// own place); CORRAL_CLIENTS_TARGET=redis runs the tests against a plain redis-server, as a control of the tests,
+// =rules with a rule that gives every key a TTL.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -17,7 +18,7 @@ const binary = process.env.CORRAL_BINARY ?? `${repository}/build/corral`;
 
 export const target = process.env.CORRAL_CLIENTS_TARGET ?? 'corral';
 // Some things only a cluster refuses, and only Corral explains.
-export const onCorral = target === 'corral';
+export const onCorral = target !== 'redis';
 
 // Starts the servers of this test file and stops them after its last test. `port` is for plain clients, `clusterPort` for
 // those in cluster mode, `nodes` are the Redis servers themselves.
