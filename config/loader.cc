@@ -188,8 +188,9 @@ Result<Settings> load_file(const std::string& file, const CommandCheck& is_comma
   errno = 0;
   std::ifstream stream(file, std::ios::binary);
   std::ostringstream text;
-  if (stream) text << stream.rdbuf();
-  if (!stream || text.fail()) {
+  const bool empty = stream.peek() == std::ifstream::traits_type::eof() && stream.eof();  // nothing to read is no error
+  if (stream && !empty) text << stream.rdbuf();
+  if ((!stream && !empty) || text.fail()) {
     const std::string_view why = errno ? std::strerror(errno) : "not a file";
     return Result<Settings>::failure(fmt::format("{}: cannot be read: {}", file, why));
   }

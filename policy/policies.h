@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string_view>
 
 #include "policy/guard.h"
 #include "policy/rule_book.h"
@@ -13,10 +14,14 @@ namespace corral::policy {
 struct Policies {
   Guard guard{{}};
   RuleBook rules;
-  bool keys_denied = false;                       // KEYS is refused; else it is a bounded scan
   bool del_as_unlink = true;                      // what DEL is sent as
   uint64_t max_value_bytes = 512ull << 20;        // of one argument
   uint64_t least_max_value_bytes = 512ull << 20;  // of it and what the rules say
+
+  /// The name of the command that is sent instead of another; empty: it is sent as it is.
+  std::string_view sent_as(const resp::CommandSpec& spec) const {
+    return del_as_unlink ? spec.lazy_form : std::string_view();
+  }
 };
 
 using PoliciesPtr = std::shared_ptr<const Policies>;

@@ -1,11 +1,13 @@
 // The program: settings from the command line and the file, then the server. Exit status: 0 after an orderly end, 1 if
 // it could not start, 2 if a setting or flag is wrong.
+#include <fmt/ranges.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include <iostream>
 
 #include "config/flags.h"
+#include "config/printer.h"
 #include "proxy/uv/server.h"
 #include "resp/command_table.h"
 
@@ -19,6 +21,19 @@ bool is_known_command(std::string_view name) {
          (space == std::string_view::npos || corral::resp::find_subcommand(*command, name.substr(space + 1)));
 }
 
+// The settings for a reload. What takes a restart and is not as it was is named in the log, and stays.
+corral::config::Result<corral::config::Settings> load_settings_again(const corral::config::Invocation& invocation) {
+  using Result = corral::config::Result<corral::config::Settings>;
+  if (invocation.config_file.empty()) {
+    return Result::failure("there is no settings file: the program was started without --config");
+  }
+  auto settings = corral::config::load_again(invocation, is_known_command);
+  if (!settings) return settings;
+  const auto fixed = corral::config::find_fixed_changes(invocation.settings, *settings);
+  if (!fixed.empty()) spdlog::warn("changed only by a restart, and as before until then: {}", fmt::join(fixed, ", "));
+  return settings;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -27,6 +42,6 @@ int main(int argc, char** argv) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("corral"));
   spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ %v");
   spdlog::set_level(spdlog::level::from_str(invocation.settings.log_level));
-  corral::uv::Server server(invocation.settings);
+  corral::uv::Server server(invocation.settings, [&invocation] { return load_settings_again(invocation); });
   return server.run(invocation.takeover);
 }

@@ -66,6 +66,11 @@ struct KeysByHand {
   std::span<const KeySpec> keys;
 };
 
+/// The second does what the first does, and frees memory in the background.
+struct LazyForm {
+  std::string_view name, lazy;
+};
+
 #include "resp/command_facts.inc"
 #include "resp/command_handling.inc"
 
@@ -100,6 +105,7 @@ struct ByHand {
   const TimeoutLine* timeout = nullptr;
   bool may_replicate = false;
   const TtlLine* ttl = nullptr;
+  std::string_view lazy_form;
 };
 
 consteval size_t fact_named_by_hand(std::string_view name) {
@@ -144,6 +150,14 @@ consteval void collect_ttl_effects(std::array<ByHand, kFactCount>& all) {
   }
 }
 
+consteval void collect_lazy_forms(std::array<ByHand, kFactCount>& all) {
+  for (const LazyForm& form : kLazyForms) {
+    const size_t i = fact_named_by_hand(form.name), lazy = fact_named_by_hand(form.lazy);
+    if (kSortedFacts[i].arity != kSortedFacts[lazy].arity) throw "kLazyForms: their arguments differ";
+    all[i].lazy_form = form.lazy;
+  }
+}
+
 consteval std::array<ByHand, kFactCount> collect_by_hand() {
   std::array<ByHand, kFactCount> all{};
   for (const HandlingLine& line : kHandlingLines) {
@@ -159,6 +173,7 @@ consteval std::array<ByHand, kFactCount> collect_by_hand() {
   for (const SlotArgument& slot : kSlotArguments) all[fact_named_by_hand(slot.name)].slot_arg = slot.argument;
   collect_timeouts(all);
   collect_ttl_effects(all);
+  collect_lazy_forms(all);
   for (const std::string_view name : kMayReplicate) all[fact_named_by_hand(name)].may_replicate = true;
   for (size_t i = 0; i < kFactCount; i++)
     if (!all[i].line && kSortedFacts[i].key_count == 0) throw "kHandlingLines lacks a command that has no keys";
@@ -192,6 +207,7 @@ constexpr CommandSpec make_spec(const Fact& fact, const ByHand& by_hand, size_t 
   if (by_hand.timeout) spec.timeout_arg = by_hand.timeout->argument;
   if (by_hand.timeout) spec.timeout_in_ms = by_hand.timeout->milliseconds;
   spec.ttl = by_hand.ttl ? by_hand.ttl->effect : TtlEffect::kNone;
+  spec.lazy_form = by_hand.lazy_form;
   spec.may_write = (fact.flags & kFlagWrite) != 0 || by_hand.may_replicate;
   return spec;
 }

@@ -58,7 +58,7 @@ enum class LocalAction : uint8_t {
   kMemoryStats,
   kLongestText,  // of the masters' answers: advice
   kClusterInfo, kClusterSlots, kClusterShards, kClusterNodes, kClusterKeySlot, kClusterMyId,
-  kClusterHelp, kCorralHelp, kCorralStats, kCorralTopology,
+  kClusterHelp, kCorralHelp, kCorralStats, kCorralTopology, kCorralReload, kCorralRules, kCorralRule,
   kRole,    // as a master without replicas
   kHangUp,  // closes the connection without a reply
   kMulti, kExec, kDiscard, kWatch, kUnwatch, kWait,
@@ -150,6 +150,8 @@ struct CommandSpec {
   TtlEffect ttl = TtlEffect::kNone;
   /// It writes, or its effect may reach the replicas though it is no write command (PUBLISH, EVAL ...).
   bool may_write = false;
+  /// The command that does the same for the client and frees memory in the background (of DEL); empty: there is none.
+  std::string_view lazy_form = {};
 
   bool is(CommandFlag flag) const { return (flags & flag) != 0; }
   bool arity_fits(size_t argc) const {

@@ -41,6 +41,7 @@ ExecTask::ExecTask(Session& session, std::vector<Transaction::Item> items, uint1
 void ExecTask::apply_rules() {
   Worker& worker = session_.worker();
   for (auto& item : items_) {
+    if (!worker.policies().sent_as(*item.spec).empty()) item.bytes = as_sent(worker, item.bytes, *item.spec);
     if (!item.at_node || !may_be_ruled(worker, *item.spec)) continue;
     const ParsedRequest parsed(worker, item.bytes);
     std::string bytes;

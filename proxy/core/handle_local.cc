@@ -161,6 +161,12 @@ LocalFunction function_of(LocalAction action) {
       return local_corral_stats;
     case LocalAction::kCorralTopology:
       return local_corral_topology;
+    case LocalAction::kCorralReload:
+      return local_corral_reload;
+    case LocalAction::kCorralRules:
+      return local_corral_rules;
+    case LocalAction::kCorralRule:
+      return local_corral_rule;
     case LocalAction::kHangUp:
       return local_hang_up;
     default:

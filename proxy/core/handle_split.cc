@@ -84,13 +84,15 @@ class SplitTask final : public Task {
 };
 
 // One part for each group of keys (by their place in `keys`), with what follows each key up to the next one (MSET).
-std::vector<Part> make_parts(const Worker& worker, SplitTask* task, const Request& whole, const Command& command,
-                             const std::vector<uint32_t>& keys, const std::vector<std::vector<uint32_t>>& groups) {
+std::vector<Part> make_parts(Worker& worker, SplitTask* task, const Request& whole, const Command& command,
+                             const CommandSpec& spec, const std::vector<uint32_t>& keys,
+                             const std::vector<std::vector<uint32_t>>& groups) {
   const uint32_t stride = keys.size() > 1 ? keys[1] - keys[0] : static_cast<uint32_t>(command.argc()) - keys[0];
   std::vector<Part> parts;
   std::vector<std::string_view> args;
   for (const auto& places : groups) {
-    args.assign(1, command.arg(0));
+    const std::string_view other_name = name_as_sent(worker, spec);
+    args.assign(1, other_name.empty() ? command.arg(0) : other_name);
     for (const uint32_t place : places) {
       for (uint32_t i = 0; i < stride; ++i) args.push_back(command.arg(keys[place] + i));
     }
@@ -112,19 +114,19 @@ void handle_split(Session& session, const Command& command, const CommandSpec& s
   const bool ruled = may_be_ruled(worker, spec);
   if (worker.one_owner()) {
     if (ruled && apply_rules(session, command, spec, 0)) return;
-    return session.forward(command.bytes(), 0, request_flags(spec));
+    return session.forward(as_sent(worker, command.bytes(), spec), 0, request_flags(spec));
   }
   std::vector<uint32_t>& keys = worker.scratch_indexes();
   keys.clear();
   if (!resp::find_keys(spec, command, keys) || keys.empty()) {
-    return session.forward(command.bytes(), any_slot(session), request_flags(spec));
+    return session.forward(as_sent(worker, command.bytes(), spec), any_slot(session), request_flags(spec));
   }
   const uint16_t slot = worker.slot_of(command.arg(keys[0]));
   size_t same = 1;
   while (same < keys.size() && worker.slot_of(command.arg(keys[same])) == slot) ++same;
   if (same == keys.size()) {
     if (ruled && apply_rules(session, command, spec, slot)) return;
-    return session.forward(command.bytes(), slot, request_flags(spec));
+    return session.forward(as_sent(worker, command.bytes(), spec), slot, request_flags(spec));
   }
 
   if (ruled && refuse_whole(session, command, spec)) return;
@@ -137,7 +139,7 @@ void handle_split(Session& session, const Command& command, const CommandSpec& s
   }
   const Request whole = session.request_for_reply(slot, request_flags(spec));
   auto* task = new SplitTask(worker, whole, spec.merge, static_cast<uint32_t>(keys.size()));
-  for (Part& part : make_parts(worker, task, whole, command, keys, groups)) {
+  for (Part& part : make_parts(worker, task, whole, command, spec, keys, groups)) {
     ruled ? send_part(worker, part.request, part.bytes) : worker.send(part.request, part.bytes);
   }
 }
@@ -151,7 +153,7 @@ std::vector<Part> split_by_key(Worker& worker, const Request& whole, std::string
   std::vector<std::vector<uint32_t>> groups;
   for (uint32_t i = 0; i < keys.size(); ++i) groups.push_back({i});
   auto* task = new SplitTask(worker, whole, spec->merge, static_cast<uint32_t>(keys.size()));
-  return make_parts(worker, task, whole, parsed.command(), keys, groups);
+  return make_parts(worker, task, whole, parsed.command(), *spec, keys, groups);
 }
 
 }  // namespace corral::core

@@ -32,6 +32,14 @@ bool find_slot(Session& session, const resp::Command& command, const resp::Comma
 uint16_t any_slot(const Session& session);
 uint8_t request_flags(const resp::CommandSpec& spec);
 
+// sent_as.cc
+/// A command's bytes as they go to a node: with another name where the guard has one sent instead (DEL as UNLINK). They
+/// are valid until Worker::scratch_text() is used again. The command is counted as called, since the node counts the
+/// other one.
+std::string_view as_sent(Worker& worker, std::string_view bytes, const resp::CommandSpec& spec);
+/// The other name alone; empty: as it is.
+std::string_view name_as_sent(Worker& worker, const resp::CommandSpec& spec);
+
 // handle_split.cc
 void handle_split(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
 struct Part {

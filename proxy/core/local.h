@@ -86,6 +86,9 @@ void local_acl_help(Session&, const resp::Command&);
 void local_corral_help(Session&, const resp::Command&);
 void local_corral_stats(Session&, const resp::Command&);
 void local_corral_topology(Session&, const resp::Command&);
+void local_corral_reload(Session&, const resp::Command&);
+void local_corral_rules(Session&, const resp::Command&);
+void local_corral_rule(Session&, const resp::Command&);
 
 using resp::same_word;
 

@@ -1,5 +1,6 @@
 // CORRAL: what the proxy says of itself.
 #include "proxy/core/local.h"
+#include "proxy/core/policies.h"
 #include "resp/reply_builder.h"
 
 namespace corral::core {
@@ -26,10 +27,13 @@ std::string slot_ranges(const SlotMap& map, NodeId node) {
 }  // namespace
 
 void local_corral_help(Session& session, const Command&) {
-  reply_help(
-      session, "CORRAL",
-      {"STATS", "    Return the proxy's counters, by name.", "TOPOLOGY",
-       "    Return the masters that own slots, and the slots that nobody owns.", "HELP", "    Print this help."});
+  reply_help(session, "CORRAL",
+             {"STATS", "    Return the proxy's counters, by name.", "TOPOLOGY",
+              "    Return the masters that own slots, and the slots that nobody owns.", "RULES",
+              "    Return the rules in their order: name, globs, and what each does to its keys.", "RULE <key>",
+              "    Return the rule that applies to a key, if one does.", "RELOAD",
+              "    Load the settings again; rules, guard and log level take effect at once, or nothing does.", "HELP",
+              "    Print this help."});
 }
 
 void local_corral_stats(Session& session, const Command&) {
@@ -59,6 +63,38 @@ void local_corral_topology(Session& session, const Command&) {
   std::string out;
   resp::append_verbatim(out, text, session.resp());
   session.reply(out);
+}
+
+void local_corral_rules(Session& session, const Command&) {
+  const auto rules = session.worker().policies().rules.rules();
+  std::string out;
+  resp::append_array(out, rules.size());
+  for (const policy::Rule& rule : rules) resp::append_bulk(out, describe_rule(rule));
+  session.reply(out);
+}
+
+void local_corral_rule(Session& session, const Command& command) {
+  const policy::Rule* rule = session.worker().policies().rules.find(command.arg(2));
+  std::string out;
+  rule ? resp::append_bulk(out, describe_rule(*rule)) : resp::append_null(out, session.resp());
+  session.reply(out);
+}
+
+// What comes behind it on the connection waits, so that it is judged by what was loaded.
+void local_corral_reload(Session& session, const Command&) {
+  const bool waits = !session.has_sink();
+  if (waits) session.pause(Session::kWalk);
+  const Request whole = session.request_for_reply(kNoSlot, 0);
+  Worker& worker = session.worker();
+  worker.transport().reload([&worker, whole, waits](const std::string& error) {
+    if (waits) whole.session->resume(Session::kWalk);
+    if (error.empty()) return worker.answer(whole, resp::kOk);
+    const std::string text = "ERR " + error;
+    worker.note_error(text);
+    std::string reply;
+    resp::append_error(reply, text);
+    worker.answer(whole, reply);
+  });
 }
 
 }  // namespace corral::core

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "proxy/core/command_names.h"
+#include "proxy/core/command_sums.h"
 #include "proxy/core/gather.h"
 #include "proxy/core/info_text.h"
 #include "proxy/core/local.h"
@@ -184,28 +185,6 @@ InfoLines modules_section(Session&, const Sources& sources) {
   return sources.infos.empty() ? InfoLines() : info_section(sources.infos.front(), "Modules");
 }
 
-// calls, usec, rejected_calls, failed_calls of one command.
-using CommandSums = std::map<std::string, std::array<int64_t, 4>>;
-
-void add_masters_commandstats(std::string_view info, CommandSums& sums) {
-  static constexpr std::string_view kPrefix = "cmdstat_";
-  for (const auto& [name, text] : info_section(info, "Commandstats")) {
-    if (!name.starts_with(kPrefix)) continue;
-    const std::string command = name.substr(kPrefix.size());
-    const Accounting accounting = accounting_of(command);
-    if (accounting == Accounting::kByCorral) continue;
-    auto& sum = sums[command];
-    for (const auto& [field, value] : info_values(text)) {
-      static constexpr std::array<std::string_view, 4> kFields = {"calls", "usec", "rejected_calls", "failed_calls"};
-      const auto* at = std::find(kFields.begin(), kFields.end(), field);
-      if (at == kFields.end()) continue;
-      int64_t& total = sum[static_cast<size_t>(at - kFields.begin())];
-      const int64_t one = resp::parse_decimal(value).value_or(0);
-      total = accounting == Accounting::kMost ? std::max(total, one) : total + one;
-    }
-  }
-}
-
 InfoLines commandstats_section(Session&, const Sources& sources) {
   CommandSums sums;
   for (const std::string& info : sources.infos) add_masters_commandstats(info, sums);
@@ -214,6 +193,7 @@ InfoLines commandstats_section(Session&, const Sources& sources) {
     sum[0] += to_signed(count.calls);
     sum[2] += to_signed(count.rejected);
     sum[3] += to_signed(count.failed);
+    take_back(name, to_signed(count.calls), sums);
   }
   InfoLines lines;
   for (const auto& [name, sum] : sums) {

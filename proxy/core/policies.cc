@@ -1,6 +1,10 @@
 #include "proxy/core/policies.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
+
+#include "config/units.h"
 
 namespace corral::core {
 
@@ -17,12 +21,33 @@ policy::Rule make_rule(const config::RuleSettings& from) {
   return rule;
 }
 
+std::string_view name_of(Mode mode) {
+  return mode == Mode::kReject ? "reject" : mode == Mode::kObserve ? "observe" : "enforce";
+}
+
+std::string describe_ttl(const policy::TtlRule& ttl) {
+  std::array<char, 32> jitter;
+  std::snprintf(jitter.data(), jitter.size(), "%g", ttl.jitter);
+  std::string text = "ttl default " + config::format_duration(ttl.default_ms);
+  if (ttl.max_ms > 0) text += ", max " + config::format_duration(ttl.max_ms);
+  return text + ", jitter " + jitter.data() + ", mode " + std::string(name_of(ttl.mode));
+}
+
 }  // namespace
+
+std::string describe_rule(const policy::Rule& rule) {
+  std::string text = rule.name + ':';
+  for (const std::string& glob : rule.match) text += " \"" + glob + '"';
+  if (rule.ttl) text += "; " + describe_ttl(*rule.ttl);
+  if (rule.max_value_bytes > 0) text += "; max_value " + config::format_size(rule.max_value_bytes);
+  return text;
+}
 
 policy::PoliciesPtr make_policies(const config::Settings& settings) {
   auto policies = std::make_shared<policy::Policies>();
-  policies->guard = policy::Guard(settings.guard.deny);
-  policies->keys_denied = settings.guard.keys == "deny";
+  std::vector<std::string> denied = settings.guard.deny;
+  if (settings.guard.keys == "deny") denied.emplace_back("KEYS");
+  policies->guard = policy::Guard(denied);
   policies->del_as_unlink = settings.guard.del == "unlink";
   policies->max_value_bytes = settings.guard.max_value_bytes;
   policies->least_max_value_bytes = policies->max_value_bytes;

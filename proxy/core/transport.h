@@ -68,6 +68,11 @@ class Transport {
   /// Runs `work` on worker number `worker`, in a turn of its own. From any thread.
   virtual void post(uint32_t worker, std::function<void(Worker&)> work) = 0;
 
+  /// Has the settings read again, elsewhere, and what may change while running put in force for all workers, wholly or
+  /// not at all. Then `done` is called in a turn of this worker: with nothing, or one line that says what is wrong.
+  using ReloadDone = std::function<void(const std::string& error)>;
+  virtual void reload(ReloadDone done) { done("there are no settings to load"); }
+
   virtual uint64_t random() = 0;
   virtual int64_t wall_clock_us() = 0;  // microseconds since 1970
   virtual CpuTimes cpu_times() { return {}; }

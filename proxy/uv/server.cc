@@ -71,8 +71,8 @@ core::SystemFacts system_facts() {
 
 /// A worker and its thread. `clients` counts those given to it, also while they are on their way.
 struct Server::WorkerThread {
-  WorkerThread(core::Process& process, uint32_t index, UvTransport::Post post)
-      : transport(std::move(post)), worker(process, transport, index, transport.now_ms()) {
+  WorkerThread(core::Process& process, uint32_t index, UvTransport::Post post, UvTransport::Reload reload)
+      : transport(std::move(post), std::move(reload)), worker(process, transport, index, transport.now_ms()) {
     transport.set_worker(&worker);
   }
   UvTransport transport;
@@ -82,12 +82,16 @@ struct Server::WorkerThread {
   std::thread thread;
 };
 
-Server::Server(const config::Settings& settings)
+Server::Server(const config::Settings& settings, LoadSettings load)
     : settings_(settings), process_(settings, worker_count(settings), wall_clock_us(), new_run_id()) {
   process_.set_system(system_facts());
   uv_loop_init(&loop_);
   uv_timer_init(&loop_, &timer_);
   timer_.data = this;
+  const auto post = [this](uint32_t worker, std::function<void(core::Worker&)> work) {
+    workers_[worker]->transport.deliver(std::move(work));
+  };
+  reloader_ = std::make_unique<Reloader>(loop_, process_, std::move(load), post);
 }
 
 Server::~Server() {
@@ -99,24 +103,14 @@ Server::~Server() {
 
 int Server::run(bool takeover) {
   std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGHUP, SIG_IGN);  // will reload; must not end the program until it does
+  std::signal(SIGHUP, SIG_IGN);  // must not end the program before it can reload
   raise_file_limit(settings_.server.max_clients);
   if (!open_listeners(takeover)) return 1;
   start_workers();
   for (const ListenSocket& listener : listeners_) watch(listener.fd, &Server::on_connection);
   tell_ready(predecessor_);
   keep_takeover_socket();
-  constexpr std::array kSignals = {SIGTERM, SIGINT};
-  for (size_t i = 0; i < kSignals.size(); ++i) {
-    uv_signal_init(&loop_, &signals_[i]);
-    signals_[i].data = this;
-    uv_signal_start(
-        &signals_[i],
-        [](uv_signal_t* handle, int number) {
-          static_cast<Server*>(handle->data)->drain(number == SIGTERM ? "SIGTERM" : "SIGINT");
-        },
-        kSignals[i]);
-  }
+  watch_signals();
   for (const ListenSocket& listener : listeners_) {
     spdlog::info("listening on {}, {} workers", to_text(listener.address), process_.workers());
   }
@@ -124,6 +118,22 @@ int Server::run(bool takeover) {
   for (auto& thread : workers_) thread->thread.join();
   spdlog::info("stopped");
   return 0;
+}
+
+void Server::watch_signals() {
+  constexpr std::array<int, 3> kSignals = {SIGTERM, SIGINT, SIGHUP};
+  for (size_t i = 0; i < kSignals.size(); ++i) {
+    uv_signal_init(&loop_, &signals_[i]);
+    signals_[i].data = this;
+    uv_signal_start(
+        &signals_[i], [](uv_signal_t* handle, int number) { static_cast<Server*>(handle->data)->on_signal(number); },
+        kSignals[i]);
+  }
+}
+
+void Server::on_signal(int number) {
+  if (number == SIGHUP) return reloader_->on_signal();
+  drain(number == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
 bool Server::open_listeners(bool takeover) {
@@ -154,7 +164,8 @@ void Server::start_workers() {
     workers_[worker]->transport.deliver(std::move(work));
   };
   for (uint32_t i = 0; i < process_.workers(); ++i) {
-    workers_.push_back(std::make_unique<WorkerThread>(process_, i, post));
+    const auto reload = [this, i](core::Transport::ReloadDone done) { reloader_->request(i, std::move(done)); };
+    workers_.push_back(std::make_unique<WorkerThread>(process_, i, post, reload));
   }
   for (auto& thread : workers_) {
     thread->thread = std::thread([&thread = *thread] {

@@ -16,6 +16,7 @@
 #include "proxy/core/process.h"
 #include "proxy/core/worker.h"
 #include "proxy/uv/listener.h"
+#include "proxy/uv/reloader.h"
 #include "proxy/uv/takeover.h"
 #include "proxy/uv/uv_transport.h"
 
@@ -23,7 +24,8 @@ namespace corral::uv {
 
 class Server {
  public:
-  explicit Server(const config::Settings& settings);
+  /// `load`: for a reload; on the main thread.
+  Server(const config::Settings& settings, LoadSettings load);
   ~Server();
 
   /// Serves until it is told to stop. The exit status: 0, or 1 if it could not start (it has logged why).
@@ -35,6 +37,8 @@ class Server {
   bool open_listeners(bool takeover);
   void start_workers();
   void watch(int fd, void (Server::*on_readable)(int fd));
+  void watch_signals();
+  void on_signal(int number);
   void on_connection(int listen_fd);
   void give_to_worker(int fd);
   void on_successor(int fd);
@@ -54,6 +58,7 @@ class Server {
   const config::Settings settings_;
   core::Process process_;
   uv_loop_t loop_;
+  std::unique_ptr<Reloader> reloader_;
   uv_signal_t signals_[3];
   uv_timer_t timer_;  // retries the takeover socket; later, drains
   std::vector<ListenSocket> listeners_;

@@ -48,13 +48,14 @@ struct UvSocket : core::Socket {
   bool connecting = false;
   bool reading = true;
   bool write_blocked = false;
-  bool hung_up = false;  // on_hang_up() has been called
+  bool hung_up = false;    // on_hang_up() has been called
   bool closed = false;     // by the core; no event is reported any more
   bool failing = false;    // a failure waits to be reported
   bool resolving = false;  // a look-up of the host's name refers to it
 };
 
-UvTransport::UvTransport(Post post) : post_(std::move(post)), buffer_(new char[kReadBytes]) {
+UvTransport::UvTransport(Post post, Reload reload)
+    : post_(std::move(post)), reload_(std::move(reload)), buffer_(new char[kReadBytes]) {
   std::random_device seed;
   random_.seed(uint64_t{seed()} << 32 | seed());
   uv_loop_init(&loop_);

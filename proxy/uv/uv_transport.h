@@ -25,7 +25,9 @@ class UvTransport final : public core::Transport {
   /// `post`: hands work to another worker, from any thread.
   using Post = std::function<void(uint32_t worker, std::function<void(core::Worker&)> work)>;
 
-  explicit UvTransport(Post post);
+  using Reload = std::function<void(ReloadDone done)>;
+
+  UvTransport(Post post, Reload reload);
   ~UvTransport() override;
   UvTransport(const UvTransport&) = delete;
   UvTransport& operator=(const UvTransport&) = delete;
@@ -49,6 +51,7 @@ class UvTransport final : public core::Transport {
   void set_reading(core::Socket* socket, bool reading) override;
   void close(core::Socket* socket) override;
   void post(uint32_t worker, std::function<void(core::Worker&)> work) override { post_(worker, std::move(work)); }
+  void reload(ReloadDone done) override { reload_(std::move(done)); }
   uint64_t random() override { return random_(); }
   int64_t wall_clock_us() override;
   core::CpuTimes cpu_times() override;
@@ -71,6 +74,7 @@ class UvTransport final : public core::Transport {
   void release(UvSocket* socket);
 
   Post post_;
+  Reload reload_;
   core::Worker* worker_ = nullptr;
   uv_loop_t loop_;
   uv_check_t check_;

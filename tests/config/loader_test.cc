@@ -140,6 +140,14 @@ TEST(LoadError, BrokenTomlSaysWhere) {
   EXPECT_EQ(error_of("[server]\nworkers =\n").find('\n'), std::string::npos);
 }
 
+TEST(Load, EmptyFileGivesTheDefaults) {
+  const auto loaded = load_file("/dev/null");
+  EXPECT_EQ(loaded.error, "");
+  EXPECT_TRUE(loaded);
+}
+
+TEST(LoadError, DirectoryIsNoFile) { EXPECT_EQ(load_file("/").error, "/: cannot be read: Is a directory"); }
+
 TEST(LoadError, MissingFileIsNamed) {
   EXPECT_EQ(load_file("no/such/file.toml").error, "no/such/file.toml: cannot be read: No such file or directory");
 }
