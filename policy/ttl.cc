@@ -102,6 +102,22 @@ std::optional<StringOptions> read_options(const Command& command, uint32_t from,
   return options;
 }
 
+/// The command with another TTL in place of the options from `from` on that say one; the last of them counts.
+void replace_unit(std::string& out, const Command& command, uint32_t from, uint32_t unit_at, std::string_view word,
+                  std::string_view value) {
+  std::vector<std::string_view> args;
+  args.reserve(command.argc());
+  for (uint32_t i = 0; i < command.argc(); ++i) {
+    if (i < from || !unit_named(command.arg(i))) {
+      args.push_back(command.arg(i));
+      continue;
+    }
+    if (i == unit_at) args.insert(args.end(), {word, value});
+    ++i;
+  }
+  resp::append_command(out, args);
+}
+
 /// The command with argument `at` and the one behind it replaced; both are appended if `at` is its end.
 void rewrite(std::string& out, const Command& command, uint32_t at, std::string_view word, std::string_view value) {
   std::vector<std::string_view> args;
@@ -138,7 +154,7 @@ class Judge {
 
  private:
   int64_t default_ms() const { return default_ttl_ms(rule_, context_.random); }
-  TtlVerdict said(const StringOptions& options, bool jitter);
+  TtlVerdict said(const StringOptions& options, uint32_t from, bool jitter);
 
   const TtlRule& rule_;
   const Command& command_;
@@ -147,7 +163,7 @@ class Judge {
 };
 
 /// A TTL that comes with an option.
-TtlVerdict Judge::said(const StringOptions& options, bool jitter) {
+TtlVerdict Judge::said(const StringOptions& options, uint32_t from, bool jitter) {
   const auto left_ms = time_left_ms(command_.arg(options.unit_at + 1), options.unit, context_.wall_ms, true);
   if (!left_ms) return {};
   int64_t ttl_ms = capped(rule_, *left_ms);
@@ -155,8 +171,8 @@ TtlVerdict Judge::said(const StringOptions& options, bool jitter) {
   if (jitter) ttl_ms = with_jitter(ttl_ms, rule_.jitter, context_.random);
   if (ttl_ms == *left_ms) return {};
   const bool absolute = options.unit.absolute;
-  rewrite(out_, command_, options.unit_at, absolute ? "PXAT" : "PX",
-          Number(absolute ? context_.wall_ms + ttl_ms : ttl_ms));
+  replace_unit(out_, command_, from, options.unit_at, absolute ? "PXAT" : "PX",
+               Number(absolute ? context_.wall_ms + ttl_ms : ttl_ms));
   return {.form = Form::kRewritten, .clamped = clamped};
 }
 
@@ -164,7 +180,7 @@ TtlVerdict Judge::set() {
   const auto options = read_options(command_, 3, true);
   if (!options) return {};
   if (options->keep_at) return {.form = Form::kAddPExpire};
-  if (options->unit_at) return said(*options, true);
+  if (options->unit_at) return said(*options, 3, true);
   if (!append_px(out_, command_, default_ms())) {
     rewrite(out_, command_, static_cast<uint32_t>(command_.argc()), "PX", Number(default_ms()));
   }
@@ -174,7 +190,7 @@ TtlVerdict Judge::set() {
 TtlVerdict Judge::get_ex() {
   const auto options = read_options(command_, 2, false);
   if (!options) return {};
-  if (options->unit_at) return said(*options, false);
+  if (options->unit_at) return said(*options, 2, false);
   if (!options->persist_at) return {};
   resp::append_command(out_, {command_.arg(0), command_.arg(1), "PX", Number(default_ms())});
   return {.form = Form::kRewritten, .without = true};

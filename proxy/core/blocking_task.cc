@@ -54,7 +54,7 @@ BlockingTask::BlockingTask(Session& session, const resp::Command& command, const
       spec_(spec),
       whole_(session.request_for_reply(slot, request_flags(spec))),
       bytes_(command.bytes()),
-      follow_ups_(session.worker()),
+      follow_ups_(session.worker(), session.database()),
       limit_(spec, command, session.worker().now64_ms()),
       slot_(slot) {
   if (may_be_ruled(session.worker(), spec)) follow_ups_.add(command, spec);

@@ -7,6 +7,7 @@
 #include "proxy/core/rules.h"
 #include "proxy/core/session.h"
 #include "proxy/core/worker.h"
+#include "resp/decimal.h"
 #include "resp/refusal.h"
 #include "resp/reply_builder.h"
 
@@ -30,7 +31,7 @@ ExecTask::ExecTask(Session& session, std::vector<Transaction::Item> items, uint1
     : session_(session),
       whole_(session.request_for_reply(slot, kPiece | kWrites)),
       items_(std::move(items)),
-      follow_ups_(session.worker()),
+      follow_ups_(session.worker(), session.database()),
       link_(link),
       replies_(items_.size()) {
   for (const auto& item : items_) any_own_ |= item.by_corral;
@@ -42,13 +43,19 @@ void ExecTask::apply_rules() {
   Worker& worker = session_.worker();
   for (auto& item : items_) {
     if (!worker.policies().sent_as(*item.spec).empty()) item.bytes = as_sent(worker, item.bytes, *item.spec);
-    if (!item.at_node || !may_be_ruled(worker, *item.spec)) continue;
+    const bool selects = item.at_node && item.spec->local == resp::LocalAction::kSelect;
+    if (!selects && (!item.at_node || !may_be_ruled(worker, *item.spec))) continue;
     const ParsedRequest parsed(worker, item.bytes);
+    if (selects) {
+      follow_ups_.select(resp::parse_decimal(parsed.command().arg(1)).value_or(0));
+      continue;
+    }
     std::string bytes;
     const bool settled = settle_by_rule(worker, parsed.command(), *item.spec, bytes);
     if (!settled) follow_ups_.add(parsed.command(), *item.spec);
     if (!bytes.empty()) item.bytes.swap(bytes);
   }
+  if (!follow_ups_.empty()) follow_ups_.finish();
 }
 
 // Behind what is pinned or has parts of its own nothing may overtake.

@@ -84,15 +84,29 @@ std::shared_ptr<const std::string> script_of(Worker& worker, const Command& comm
   return command.argc() < 2 ? nullptr : worker.process().scripts().find(command.arg(1));
 }
 
+std::string_view evalsha_frame(Worker& worker, std::string_view bytes) {
+  for (int frames = 0; frames < 2; ++frames) {
+    const ParsedRequest parsed(worker, bytes);
+    if (parsed.command().argc() == 0) return {};
+    const std::string_view frame = parsed.command().bytes();
+    if (parsed.spec() && parsed.spec()->local == LocalAction::kEvalSha) return frame;
+    bytes.remove_prefix(frame.size());
+  }
+  return {};
+}
+
 std::string eval_for_evalsha(Worker& worker, std::string_view bytes) {
-  const ParsedRequest parsed(worker, bytes);
-  if (!parsed.spec() || parsed.spec()->local != LocalAction::kEvalSha) return {};
+  const std::string_view frame = evalsha_frame(worker, bytes);
+  if (frame.empty()) return {};
+  const ParsedRequest parsed(worker, frame);
   const auto body = script_of(worker, parsed.command());
   if (!body) return {};
   std::vector<std::string_view> args = {parsed.spec()->is(resp::kFlagReadOnly) ? "EVAL_RO" : "EVAL", *body};
   for (size_t i = 2; i < parsed.command().argc(); ++i) args.push_back(parsed.command().arg(i));
-  std::string out;
+  const auto at = static_cast<size_t>(frame.data() - bytes.data());
+  std::string out(bytes.substr(0, at));
   resp::append_command(out, args);
+  out += bytes.substr(at + frame.size());
   return out;
 }
 

@@ -67,7 +67,10 @@ void handle_transaction(Session& session, const resp::Command& command, const re
 void handle_script(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
 /// The script that an EVALSHA names, if some client has shown it.
 std::shared_ptr<const std::string> script_of(Worker& worker, const resp::Command& evalsha);
-/// The EVAL that does what the EVALSHA in `bytes` does; empty if its script is not known.
+/// The EVALSHA in what is sent for one command: it alone, or in a transaction that a rule has put around it. Empty if
+/// there is none.
+std::string_view evalsha_frame(Worker& worker, std::string_view bytes);
+/// `bytes` with an EVAL that does what the EVALSHA in it does; empty if its script is not known.
 std::string eval_for_evalsha(Worker& worker, std::string_view bytes);
 
 /// SUBSCRIBE, UNSUBSCRIBE and their kin for patterns and shard channels.

@@ -116,7 +116,7 @@ void HoldTable::add_unloaded(Link& link, const Link::Pending& pending, std::stri
   Held held{pending.request, std::string(pending.bytes, pending.size), true};
   held.checking = true;
   insert_refused(it->second, std::move(held));
-  const ParsedRequest parsed(worker_, {pending.bytes, pending.size});
+  const ParsedRequest parsed(worker_, evalsha_frame(worker_, {pending.bytes, pending.size}));
   std::string ask;
   resp::append_command(ask, {"SCRIPT", "EXISTS", parsed.command().arg(1)});
   Request check = pending.request;

@@ -48,7 +48,7 @@ bool send_with_follow_ups(Session& session, const Command& command, const Comman
     look_first(session, command, spec, slot);
     return true;
   }
-  FollowUps follow_ups(worker);
+  FollowUps follow_ups(worker, session.database());
   follow_ups.add(command, spec);
   if (follow_ups.empty()) return false;
   TtlPiece::start(worker, session.request_for_reply(slot, request_flags(spec)), command.bytes(), std::move(follow_ups));
@@ -159,7 +159,7 @@ bool refuse_whole(Session& session, const Command& command, const CommandSpec& s
 
 void send_part(Worker& worker, const Request& request, std::string_view bytes) {
   const ParsedRequest parsed(worker, bytes);
-  FollowUps follow_ups(worker);
+  FollowUps follow_ups(worker, request.session->database());
   if (parsed.spec() && may_be_ruled(worker, *parsed.spec())) follow_ups.add(parsed.command(), *parsed.spec());
   if (follow_ups.empty()) return worker.send(request, bytes);
   TtlPiece::start(worker, request, bytes, std::move(follow_ups));

@@ -5,6 +5,8 @@
 #include "policy/ttl.h"
 #include "proxy/core/session.h"
 #include "proxy/core/worker.h"
+#include "resp/ascii.h"
+#include "resp/decimal.h"
 #include "resp/reply_builder.h"
 #include "resp/reply_view.h"
 
@@ -25,19 +27,44 @@ bool may_exceed(TtlEffect effect) {
   return effect == TtlEffect::kCarries || effect == TtlEffect::kScript || effect >= TtlEffect::kSet;
 }
 
+// COPY source destination DB 3, which only one server knows.
+int64_t database_of_copy(const resp::Command& command, int64_t otherwise) {
+  for (uint32_t i = 3; i + 1 < command.argc(); ++i) {
+    if (resp::same_word(command.arg(i), "db")) return resp::parse_decimal(command.arg(i + 1)).value_or(otherwise);
+  }
+  return otherwise;
+}
+
 }  // namespace
 
 void FollowUps::add(const resp::Command& command, const resp::CommandSpec& spec) {
+  const bool other = worker_.one_owner() && spec.ttl == TtlEffect::kCarries;
+  const int64_t database = other ? database_of_copy(command, database_) : database_;
   std::vector<uint32_t>& indexes = worker_.scratch_indexes();
   if (!resp::find_written_keys(spec, command, indexes)) return;
   for (const uint32_t index : indexes) {
     const policy::Rule* rule = worker_.policies().rules.find(command.arg(index));
-    if (rule && rule->ttl) add_key(command.arg(index), *rule->ttl, may_exceed(spec.ttl));
+    if (rule && rule->ttl) add_key(command.arg(index), database, *rule->ttl, may_exceed(spec.ttl));
   }
 }
 
-void FollowUps::add_key(std::string_view key, const TtlRule& rule, bool cap) {
-  const auto same = std::find_if(added_.begin(), added_.end(), [&](const Added& one) { return one.key == key; });
+void FollowUps::select(int64_t database) {
+  database_ = database;
+  at_ = -1;
+}
+
+void FollowUps::finish() { go_to(home_); }
+
+void FollowUps::go_to(int64_t database) {
+  if (at_ == database) return;
+  at_ = database;
+  append(Kind::kSelect, {"SELECT", std::to_string(database)});
+}
+
+void FollowUps::add_key(std::string_view key, int64_t database, const TtlRule& rule, bool cap) {
+  const auto same = std::find_if(added_.begin(), added_.end(),
+                                 [&](const Added& one) { return one.key == key && one.database == database; });
+  go_to(database);
   const bool is_new = same == added_.end();
   if (rule.mode == TtlRule::Mode::kObserve) {
     if (is_new) append(Kind::kLook, {"PTTL", key});
@@ -47,7 +74,7 @@ void FollowUps::add_key(std::string_view key, const TtlRule& rule, bool cap) {
     cap = cap && rule.max_ms > 0;
     if (cap && (is_new || !same->capped)) append(Kind::kCap, {"PEXPIRE", key, std::to_string(rule.max_ms), "LT"});
   }
-  is_new ? added_.push_back({std::string(key), cap}) : void(same->capped |= cap);
+  is_new ? added_.push_back({std::string(key), database, cap}) : void(same->capped |= cap);
 }
 
 void FollowUps::append(Kind kind, std::initializer_list<std::string_view> args) {
@@ -71,6 +98,7 @@ void FollowUps::count_effects(const std::vector<std::string_view>& replies, bool
 }
 
 void TtlPiece::start(Worker& worker, const Request& whole, std::string_view command, FollowUps follow_ups) {
+  follow_ups.finish();
   std::string bytes;
   bytes.reserve(kMultiFrame.size() + command.size() + follow_ups.bytes().size() + kExecFrame.size());
   bytes.append(kMultiFrame).append(command).append(follow_ups.bytes()).append(kExecFrame);
@@ -91,6 +119,11 @@ bool TtlPiece::take(std::string_view reply) {
   }
   taken_ = 0;
   verdict_ = error_.empty() ? reply : error_;
+  // A script that its node does not know is given to it as if there were no rule (HoldTable); nothing has been done.
+  const std::string_view own = reply.substr(std::min(reply.size(), reply.find('\n') + 1));
+  if ((whole_.flags & kScript) && error_.empty() && own.starts_with("-NOSCRIPT")) {
+    verdict_ = own.substr(0, own.find('\n') + 1);
+  }
   return true;
 }
 

@@ -23,11 +23,16 @@ class Worker;
 /// What is sent behind commands, so that each key that they write has the TTL that its rule asks for.
 class FollowUps {
  public:
-  explicit FollowUps(Worker& worker) : worker_(worker) {}
+  /// `database`: that of the commands, and of the connection.
+  FollowUps(Worker& worker, uint16_t database) : worker_(worker), home_(database), database_(database), at_(database) {}
 
   /// Of the keys that the command writes; none if no rule is about their TTL. A key that is there already is not
   /// added again.
   void add(const resp::Command& command, const resp::CommandSpec& spec);
+  /// Among the commands there is a SELECT: those after it are of another database.
+  void select(int64_t database);
+  /// After the last: the connection is in its own database again.
+  void finish();
 
   bool empty() const { return commands_.empty(); }
   uint32_t count() const { return static_cast<uint32_t>(commands_.size()); }
@@ -38,19 +43,24 @@ class FollowUps {
   void count_effects(const std::vector<std::string_view>& replies, bool failed) const;
 
  private:
-  enum class Kind : uint8_t { kDefault, kCap, kLook };
+  enum class Kind : uint8_t { kSelect, kDefault, kCap, kLook };
   struct FollowUp {
     Kind kind;
     size_t end;  // in bytes_
   };
   struct Added {
     std::string key;
+    int64_t database;
     bool capped;
   };
-  void add_key(std::string_view key, const policy::TtlRule& rule, bool cap);
+  void add_key(std::string_view key, int64_t database, const policy::TtlRule& rule, bool cap);
+  void go_to(int64_t database);
   void append(Kind kind, std::initializer_list<std::string_view> args);
 
   Worker& worker_;
+  const int64_t home_;
+  int64_t database_;  // of the commands
+  int64_t at_;        // where the next one will be executed; -1: it is not known
   std::string bytes_;
   std::vector<FollowUp> commands_;
   std::vector<Added> added_;

@@ -53,7 +53,7 @@ Upload::Upload(Session& session, const PartialInput& input)
       whole_(request_for(session, input)),
       stream_(input.scanner, input.bytes.data(), input.bytes.size(), Session::request_limits()),
       prefix_(input.bytes),
-      follow_ups_(session.worker()) {
+      follow_ups_(session.worker(), session.database()) {
   const auto head = input.scanner.head(prefix_.data());
   const CommandSpec& spec = *spec_of(head);
   resp::append_command(probe_, {"EXISTS", head.command.arg(spec.only_key)});
