@@ -21,7 +21,7 @@ namespace corral::test {
 namespace {
 
 constexpr size_t kDefaultSteps = 30'000;
-constexpr size_t kStepsOfARound = 20'000;  // then all keys go, before the first of them reaches its default's end
+constexpr size_t kStepsOfARound = 10'000;  // then all keys go, before the first of them reaches its default's end
 constexpr size_t kConnections = 4;
 
 std::string lower(std::string text) {
