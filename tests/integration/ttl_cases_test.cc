@@ -6,7 +6,6 @@
 #include <iterator>
 #include <sstream>
 
-#include "ttl_pending.h"
 #include "ttl_rules.h"
 
 namespace corral::test {
@@ -44,7 +43,6 @@ TEST_F(TtlCasesTest, commands_rewritten_answer_as_they_are) {
 }
 
 TEST_F(TtlCasesTest, a_ttl_option_that_is_repeated_counts_once) {
-  if (!kRepeatedTtlOptions) GTEST_SKIP() << "pending";
   both("SET", "a", "v", "EX", 5000, "EX", 6000);
   both("SET", "b", "v", "EXAT", 4'000'000'000, "EXAT", 4'000'000'001);
   both("SET", "c", "v", "PX", 5'000'000, "PX", 6'000'000);
@@ -253,7 +251,6 @@ TEST_F(TtlCasesTest, scripts_are_held_to_the_keys_that_they_declare) {
 }
 
 TEST_F(TtlCasesTest, a_script_that_a_node_has_forgotten_is_still_known) {
-  if (!kForgottenScripts) GTEST_SKIP() << "pending";
   const std::string sha = both("SCRIPT", "LOAD", "return redis.call('incr', KEYS[1])").text;
   for (int round = 0; round < 3; ++round) {
     for (int i = 0; i < 6; ++i) {
@@ -265,7 +262,6 @@ TEST_F(TtlCasesTest, a_script_that_a_node_has_forgotten_is_still_known) {
 }
 
 TEST_F(TtlCasesTest, large_values_have_a_ttl_too) {
-  if (!kLargeValues) GTEST_SKIP() << "pending";
   const std::string large(5u << 20, 'x'), huge(20u << 20, 'y');
   both("SET", "{l}1", large);
   both("SETNX", "{l}2", large);

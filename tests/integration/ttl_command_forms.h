@@ -14,7 +14,6 @@
 #pragma once
 
 #include "ttl_command_mix.h"
-#include "ttl_pending.h"
 
 namespace corral::test {
 
@@ -23,7 +22,6 @@ struct TtlForm {
   Like like = Like::kSame;
   bool damageable = true;  // with a word too many or too few it still does what both servers do alike
   bool may_wait = false;   // it can take its timeout
-  bool works = true;       // ttl_pending.h
 };
 
 // Loaded into both servers before the run, for EVALSHA. Lua needs no blanks where it has brackets.
@@ -49,8 +47,7 @@ inline constexpr TtlForm kTtlForms[] = {
     {"SET %str %v [EXAT %gone|PXAT %gonems]"},
     {"SET %str %v [EX 0|PX -1|EX x|EX 9223372036854775807|PX 9223372036854775807|EXAT 0] [GET]"},
     {"SET %str %v [EX 5000 PX 5000|EX 5000 KEEPTTL|NX XX|EX|BOGUS|PERSIST]"},
-    {"SET %str %v [EX %s EX %s|EXAT %at EXAT %at|PX %ms PX %ms|PXAT %atms PXAT %atms]", Like::kSame, true, false,
-     kRepeatedTtlOptions},
+    {"SET %str %v [EX %s EX %s|EXAT %at EXAT %at|PX %ms PX %ms|PXAT %atms PXAT %atms]"},
     {"SETNX %str %v"},
     {"GETSET %str %v"},
     {"SETEX %str %s %v"},
@@ -60,7 +57,7 @@ inline constexpr TtlForm kTtlForms[] = {
     {"PSETEX %str -5 %v"},
     {"GETEX %str [EX %s|PX %ms|EXAT %at|PXAT %atms|PERSIST]"},
     {"GETEX %key [EX %s|PX %ms|EXAT %at|PXAT %atms|PERSIST]"},
-    {"GETEX %str [EX %s EX %s|EXAT %at EXAT %at|PERSIST PERSIST]", Like::kSame, true, false, kRepeatedTtlOptions},
+    {"GETEX %str [EX %s EX %s|EXAT %at EXAT %at|PERSIST PERSIST]"},
     {"GETEX %str [EXAT %gone|PXAT %gonems]"},
     {"GETEX %str [EX 0|PX -3|EX|PERSIST EX 5000|NX]"},
     {"GETDEL %str"},

@@ -154,7 +154,7 @@ TtlStep TtlCommandMix::next() {
   const TtlForm* form = nullptr;
   do {
     form = below(12) == 0 ? &kReadForms[below(std::size(kReadForms))] : &kTtlForms[below(std::size(kTtlForms))];
-  } while (!form->works || (form->may_wait && below(4) != 0));
+  } while (form->may_wait && below(4) != 0);
   TtlStep step{{}, form->like};
   const bool small = below(4) == 0;
   for (const std::string& word : choose(form->words)) {

@@ -4,7 +4,6 @@
 #include <map>
 #include <set>
 
-#include "ttl_pending.h"
 #include "ttl_rules.h"
 
 namespace corral::test {
@@ -164,7 +163,6 @@ TEST_F(TtlModesTest, a_slot_that_moves_makes_no_exception) {
 }
 
 TEST(TtlStandaloneTest, keys_in_other_databases_are_ruled_too) {
-  if (!kOtherDatabases) GTEST_SKIP() << "pending";
   Front front({.settings = ttl_settings(), .standalone = true});
   if (Front::is_control()) GTEST_SKIP() << "needs Corral";
   Client client = front.connect();
