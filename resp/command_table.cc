@@ -114,13 +114,19 @@ consteval size_t fact_named_by_hand(std::string_view name) {
   return i;
 }
 
+/// Calls `visit` with the place of each fact that is named in `names`, which spaces separate.
+template <class Visit>
+consteval void for_each_name(std::string_view names, Visit visit) {
+  while (!names.empty()) {
+    std::string_view name = names.substr(0, names.find(' '));
+    names.remove_prefix(std::min(names.size(), name.size() + 1));
+    visit(fact_named_by_hand(name));
+  }
+}
+
 consteval void collect_timeouts(std::array<ByHand, kFactCount>& all) {
   for (const TimeoutLine& line : kTimeouts) {
-    for (std::string_view rest = line.names; !rest.empty();) {
-      std::string_view name = rest.substr(0, rest.find(' '));
-      rest.remove_prefix(std::min(rest.size(), name.size() + 1));
-      all[fact_named_by_hand(name)].timeout = &line;
-    }
+    for_each_name(line.names, [&](size_t fact) { all[fact].timeout = &line; });
   }
   for (const ByHand& by_hand : all) {
     bool blocks = by_hand.line && by_hand.line->handling == kBlocking;
@@ -134,11 +140,10 @@ constexpr std::span<const KeySpec> keys_of_fact(const Fact& fact) {
 
 consteval void collect_ttl_effects(std::array<ByHand, kFactCount>& all) {
   for (const TtlLine& line : kTtlLines) {
-    for (std::string_view rest = line.names; !rest.empty();) {
-      std::string_view name = rest.substr(0, rest.find(' '));
-      rest.remove_prefix(std::min(rest.size(), name.size() + 1));
-      all[fact_named_by_hand(name)].ttl = &line;
-    }
+    for_each_name(line.names, [&](size_t fact) {
+      if (all[fact].ttl) throw "kTtlLines: a command is named twice";
+      all[fact].ttl = &line;
+    });
   }
   for (size_t i = 0; i < kFactCount; i++) {
     const auto keys = keys_of_fact(kSortedFacts[i]);
@@ -161,13 +166,10 @@ consteval void collect_lazy_forms(std::array<ByHand, kFactCount>& all) {
 consteval std::array<ByHand, kFactCount> collect_by_hand() {
   std::array<ByHand, kFactCount> all{};
   for (const HandlingLine& line : kHandlingLines) {
-    for (std::string_view rest = line.names; !rest.empty();) {
-      std::string_view name = rest.substr(0, rest.find(' '));
-      rest.remove_prefix(std::min(rest.size(), name.size() + 1));
-      ByHand& by_hand = all[fact_named_by_hand(name)];
-      if (by_hand.line) throw "kHandlingLines: a command is named twice";
-      by_hand.line = &line;
-    }
+    for_each_name(line.names, [&](size_t fact) {
+      if (all[fact].line) throw "kHandlingLines: a command is named twice";
+      all[fact].line = &line;
+    });
   }
   for (const KeysByHand& keys : kKeysByHand) all[fact_named_by_hand(keys.name)].keys = keys.keys;
   for (const SlotArgument& slot : kSlotArguments) all[fact_named_by_hand(slot.name)].slot_arg = slot.argument;

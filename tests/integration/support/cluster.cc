@@ -200,12 +200,14 @@ void RedisCluster::fail_over_to(size_t replica, int slot) {
     }
     return true;
   };
-  for (int attempt = 0; attempt < 5; ++attempt) {
-    const Reply reply = node(replica).command("CLUSTER", "FAILOVER");
+  Reply reply;
+  for (int attempt = 0; attempt < 10; ++attempt) {
+    reply = node(replica).command("CLUSTER", "FAILOVER");
     if (eventually(done, milliseconds(6000))) return;
-    if (reply.is_error() && attempt == 4) throw std::runtime_error("CLUSTER FAILOVER: " + reply.text);
   }
-  throw std::runtime_error("the replica does not take over");
+  throw std::runtime_error("the replica does not take over (" + reply.text + "): " +
+                           node(replica).command("INFO", "replication").text +
+                           node(replica).command("CLUSTER", "NODES").text);
 }
 
 void RedisCluster::wait_until_agreed(milliseconds timeout) {
