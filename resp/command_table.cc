@@ -12,7 +12,7 @@ namespace corral::resp {
 namespace {
 
 using enum Handling;
-using enum LocalAction;
+using enum Action;
 using Begin = KeySpec::Begin;
 using Find = KeySpec::Find;
 using Role = OptionWord::Role;
@@ -32,14 +32,14 @@ struct Fact {
 struct HandlingLine {
   constexpr HandlingLine(Handling h, std::string_view n) : handling(h), names(n) {}
   constexpr HandlingLine(Handling h, Merge m, std::string_view n) : handling(h), merge(m), names(n) {}
-  constexpr HandlingLine(Handling h, LocalAction l, std::string_view n) : handling(h), local(l), names(n) {}
-  constexpr HandlingLine(Handling h, Merge m, LocalAction l, std::string_view n)
-      : handling(h), merge(m), local(l), names(n) {}
-  constexpr HandlingLine(LocalAction l, std::string_view n) : handling(kLocal), local(l), names(n) {}
+  constexpr HandlingLine(Handling h, Action a, std::string_view n) : handling(h), action(a), names(n) {}
+  constexpr HandlingLine(Handling h, Merge m, Action a, std::string_view n)
+      : handling(h), merge(m), action(a), names(n) {}
+  constexpr HandlingLine(Action a, std::string_view n) : handling(kLocal), action(a), names(n) {}
 
   Handling handling;
   Merge merge = Merge::kNone;
-  LocalAction local = LocalAction::kNone;
+  Action action = Action::kNone;
   std::string_view names;
 };
 
@@ -202,7 +202,7 @@ constexpr CommandSpec make_spec(const Fact& fact, const ByHand& by_hand, size_t 
   spec.keys = by_hand.keys.empty() ? keys_of_fact(fact) : by_hand.keys;
   spec.handling = by_hand.line ? by_hand.line->handling : kForward;
   spec.merge = by_hand.line ? by_hand.line->merge : Merge::kNone;
-  spec.local = by_hand.line ? by_hand.line->local : LocalAction::kNone;
+  spec.action = by_hand.line ? by_hand.line->action : Action::kNone;
   spec.id = static_cast<uint16_t>(id);
   spec.only_key = only_key_of(spec.keys);
   spec.slot_arg = by_hand.slot_arg;

@@ -22,7 +22,7 @@ enum class Handling : uint8_t {
   kForward,       // to the owner of its keys' slot; without keys to any master (the same one for a connection)
   kSplit,         // cut by slot, the parts' replies merged (by Merge)
   kFanOut,        // to all masters, or a walk over them; replies merged (by Merge)
-  kLocal,         // answered by Corral itself (by LocalAction)
+  kLocal,         // answered by Corral itself (by Action)
   kTransaction,   // MULTI EXEC DISCARD WATCH UNWATCH
   kSubscription,  // SUBSCRIBE and kin
   kBlocking,      // BLPOP and kin: may wait for data (XREAD, XREADGROUP: only with BLOCK)
@@ -46,7 +46,7 @@ enum class Merge : uint8_t {
 /// What a command is among those of its handling, so that no handler needs names: for kLocal, kTransaction,
 /// kBlocking, kSubscription and scripts. kRefuse: known, but not served through a proxy.
 // clang-format off
-enum class LocalAction : uint8_t {
+enum class Action : uint8_t {
   kNone, kRefuse, kPing, kEcho, kQuit, kReset, kSelect, kHello, kAuth, kTime, kInfo, kReadOnly, kReadWrite,
   kClientId, kClientInfo, kClientList, kClientKill, kClientSetName, kClientGetName, kClientSetInfo, kClientNoEvict,
   kClientReply, kClientUnblock, kClientHelp, kClientNoTouch, kClientPause, kClientUnpause, kClientTracking, kClientCaching,
@@ -137,7 +137,7 @@ struct CommandSpec {
   std::span<const CommandSpec> subcommands;
   Handling handling;
   Merge merge;
-  LocalAction local;
+  Action action;
   uint16_t id;  // dense number, for statistics; commands that are looked up at run time share kUnlistedCommand
   /// Not 0: there is exactly one key and it is always this argument. The short way for GET, SET and most others.
   uint8_t only_key;

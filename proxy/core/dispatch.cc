@@ -139,15 +139,14 @@ bool fits(Session& session, const Command& command, const CommandSpec& spec) {
 bool wants_quiet(const Session& session, const Command& command, const CommandSpec& spec) {
   if (session.modes() & Session::kQueueing) return session.modes() & Session::kWatching;
   if (session.modes() & Session::kWatching) return true;
-  using resp::LocalAction;
+  using resp::Action;
   switch (spec.handling) {
     case Handling::kLocal:
-      return spec.local == LocalAction::kHello || spec.local == LocalAction::kSelect ||
-             spec.local == LocalAction::kReset;
+      return spec.action == Action::kHello || spec.action == Action::kSelect || spec.action == Action::kReset;
     case Handling::kBlocking:
       return resp::may_block(spec, command);
     case Handling::kTransaction:
-      return spec.local == LocalAction::kWatch;
+      return spec.action == Action::kWatch;
     case Handling::kSubscription:
       return is_subscribing(spec);
     default:
@@ -157,15 +156,15 @@ bool wants_quiet(const Session& session, const Command& command, const CommandSp
 
 // The RESP2 protocol cannot tell messages from replies, so subscribers may say little. Redis: server.c, processCommand.
 bool allowed_to_subscribers(const CommandSpec& spec) {
-  using resp::LocalAction;
-  return is_subscribing(spec) || spec.local == LocalAction::kPing || spec.local == LocalAction::kQuit ||
-         spec.local == LocalAction::kReset;
+  using resp::Action;
+  return is_subscribing(spec) || spec.action == Action::kPing || spec.action == Action::kQuit ||
+         spec.action == Action::kReset;
 }
 
 // Sees to what is different in a mode; true: the command has been dealt with.
 bool handled_by_mode(Session& session, const Command& command, const CommandSpec& spec) {
   if ((session.modes() & Session::kSubscribed) && session.resp() == 2 && !allowed_to_subscribers(spec)) {
-    const bool exec = spec.local == resp::LocalAction::kExec;
+    const bool exec = spec.action == resp::Action::kExec;
     reject(session, std::string(exec ? "EXECABORT Transaction discarded because of: " : "ERR ") + "Can't execute '" +
                         std::string(spec.name) +
                         "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context");
@@ -216,8 +215,8 @@ bool handle(Session& session, const Command& command) {
     return true;
   }
   // A command for all nodes would overtake what is held for one of them; a message might, when the home node changes.
-  if (session.holds() > 0 && spec &&
-      (spec->handling == Handling::kFanOut || spec->local == resp::LocalAction::kPublish)) [[unlikely]] {
+  if (session.holds() > 0 && spec && (spec->handling == Handling::kFanOut || spec->action == resp::Action::kPublish))
+      [[unlikely]] {
     session.pause(Session::kHeld);
     return false;
   }
@@ -234,7 +233,7 @@ bool handle(Session& session, const Command& command) {
   } else if (!spec->arity_fits(command.argc())) [[unlikely]] {
     session.worker().process().server_stats().count_rejected(session.worker().index(), *spec);
     const std::string text = "wrong number of arguments for '" + std::string(spec->name) + "' command";
-    if (spec->local == resp::LocalAction::kExec) {  // Redis: server.c, rejectCommand
+    if (spec->action == resp::Action::kExec) {  // Redis: server.c, rejectCommand
       session.transaction().discard();
       session.reply_error("EXECABORT Transaction discarded because of: " + text);
     } else {

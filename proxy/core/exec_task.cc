@@ -43,7 +43,7 @@ void ExecTask::apply_rules() {
   Worker& worker = session_.worker();
   for (auto& item : items_) {
     if (!worker.policies().sent_as(*item.spec).empty()) item.bytes = as_sent(worker, item.bytes, *item.spec);
-    const bool selects = item.at_node && item.spec->local == resp::LocalAction::kSelect;
+    const bool selects = item.at_node && item.spec->action == resp::Action::kSelect;
     if (!selects && (!item.at_node || !may_be_ruled(worker, *item.spec))) continue;
     const ParsedRequest parsed(worker, item.bytes);
     if (selects) {
@@ -92,17 +92,20 @@ void ExecTask::send_piece() {
 
 bool ExecTask::selects() const {
   return std::any_of(items_.begin(), items_.end(), [](const Transaction::Item& item) {
-    return item.at_node && item.spec->local == resp::LocalAction::kSelect;
+    return item.at_node && item.spec->action == resp::Action::kSelect;
   });
+}
+
+void ExecTask::begin() {
+  taken_ = 0;
+  error_.clear();
 }
 
 // MULTI, the commands, EXEC. A refusal of one of the commands makes EXEC say EXECABORT, so nothing was executed.
 bool ExecTask::take(std::string_view reply) {
-  if (taken_ == 0) error_.clear();
   const bool is_last = ++taken_ == piece_replies_;
   if (reply[0] == '-' && (error_.empty() || is_refusal(reply)) && (!is_last || is_refusal(reply))) error_ = reply;
   if (!is_last) return false;
-  taken_ = 0;
   verdict_ = reply;
   if (reply[0] != '-' || error_.empty()) return true;
   // The client has been told +QUEUED: so it hears of the error now, as where a command became wrong after it was
@@ -165,7 +168,7 @@ void ExecTask::run_item(uint32_t i) {
   if (!session_.open()) return on_reply(i, "-ERR the client is gone\r\n");
   const ParsedRequest parsed(session_.worker(), items_[i].bytes);
   session_.set_sink({this, i});
-  if (items_[i].at_node && items_[i].spec->local == resp::LocalAction::kSelect) {
+  if (items_[i].at_node && items_[i].spec->action == resp::Action::kSelect) {
     // The session goes where the node went.
     replies_[i][0] == '-' ? on_reply(i, std::string(replies_[i])) : run(session_, parsed.command(), *items_[i].spec);
   } else if (items_[i].at_node) {

@@ -18,6 +18,7 @@ class ExecTask final : public Piece {
   /// `link`: the pinned connection, or null.
   static void start(Session& session, std::vector<Transaction::Item> items, uint16_t slot, Link* link);
 
+  void begin() override;
   bool take(std::string_view reply) override;
   std::string_view verdict() override { return verdict_; }
   void on_reply(uint32_t part, std::string_view reply) override;

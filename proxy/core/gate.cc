@@ -13,10 +13,10 @@
 
 namespace corral::core {
 
+using resp::Action;
 using resp::Command;
 using resp::CommandSpec;
 using resp::Handling;
-using resp::LocalAction;
 
 namespace {
 
@@ -48,9 +48,9 @@ std::set<size_t> secret_arguments(const Command& command, const CommandSpec& spe
   const auto hide_after = [&](size_t word, size_t count) {
     for (size_t i = word + 1; i <= word + count && i < command.argc(); ++i) secret.insert(i);
   };
-  if (spec.local == LocalAction::kAuth) hide_after(0, command.argc());
+  if (spec.action == Action::kAuth) hide_after(0, command.argc());
   for (size_t i = 2; i < command.argc(); ++i) {
-    if (spec.local == LocalAction::kHello && same_word(command.arg(i), "AUTH")) hide_after(i, 2);
+    if (spec.action == Action::kHello && same_word(command.arg(i), "AUTH")) hide_after(i, 2);
     for (const auto& key : spec.keys) {
       for (const auto& option : key.options) {
         if (option.word.starts_with("auth") && same_word(command.arg(i), option.word)) hide_after(i, option.arguments);
@@ -116,11 +116,11 @@ bool Gate::pass(Session& session, const Command& command, const CommandSpec& spe
     return false;
   }
   if (!(state_ & kWatched)) return true;
-  if (spec.local == LocalAction::kExec) show_transaction(session);
+  if (spec.action == Action::kExec) show_transaction(session);
   const bool queued = (session.modes() & Session::kQueueing) && !Transaction::passes_queue(spec);
   const bool refused = (session.modes() & Session::kMonitoring) && forbidden_to_monitors(spec);
   // Redis shows what ends a client's watching to all others, but not to that client.
-  if ((session.modes() & Session::kMonitoring) && spec.local == LocalAction::kReset) send_shown();
+  if ((session.modes() & Session::kMonitoring) && spec.action == Action::kReset) send_shown();
   if (!queued && !refused && is_shown(spec)) show(session, command, spec);
   return true;
 }
@@ -155,7 +155,7 @@ bool Gate::must_wait(Session& session, const Command& command, const CommandSpec
 
 // A script or function that says of itself whether it writes is believed.
 bool Gate::may_write(Session& session, const Command& command, const CommandSpec& spec) const {
-  if (spec.local == LocalAction::kExec) {
+  if (spec.action == Action::kExec) {
     for (const auto& item : session.transaction().items()) {
       const ParsedRequest parsed(worker_, item.bytes);
       if (may_write(session, parsed.command(), *item.spec)) return true;
@@ -163,8 +163,8 @@ bool Gate::may_write(Session& session, const Command& command, const CommandSpec
     return false;
   }
   if (spec.handling != Handling::kScript || !spec.may_write) return spec.may_write;
-  if (spec.local == LocalAction::kEval) return !declares_no_writes(command.arg(1));
-  if (spec.local == LocalAction::kEvalSha) {
+  if (spec.action == Action::kEval) return !declares_no_writes(command.arg(1));
+  if (spec.action == Action::kEvalSha) {
     const auto script = script_of(worker_, command);
     return !script || !declares_no_writes(*script);
   }

@@ -12,7 +12,7 @@ namespace corral::core {
 void handle_blocking(Session& session, const resp::Command& command, const resp::CommandSpec& spec) {
   // A client that has gone is not told once more while it is not read from; nothing is taken for it.
   if (session.hung_up()) return session.close_after_replies();
-  if (spec.local == resp::LocalAction::kWait) return WaitTask::start(session, command, spec);
+  if (spec.action == resp::Action::kWait) return WaitTask::start(session, command, spec);
   uint16_t slot;
   if (!find_slot(session, command, spec, slot)) return session.reply_error(kCrossSlot);
   BlockingTask::start(session, command, spec, slot);

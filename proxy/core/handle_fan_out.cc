@@ -133,8 +133,8 @@ class FanOutTask final : public Task {
 // What Corral has to know of what it passes on.
 void note(Worker& worker, const Command& command, const CommandSpec& spec) {
   note_configuration(worker, command, spec);
-  if (spec.local == resp::LocalAction::kScriptLoad) worker.show_script(command.arg(2));
-  if (spec.local == resp::LocalAction::kScriptFlush) worker.process().scripts().clear();
+  if (spec.action == resp::Action::kScriptLoad) worker.show_script(command.arg(2));
+  if (spec.action == resp::Action::kScriptFlush) worker.process().scripts().clear();
 }
 
 }  // namespace

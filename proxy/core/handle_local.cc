@@ -7,9 +7,9 @@
 
 namespace corral::core {
 
+using resp::Action;
 using resp::Command;
 using resp::CommandSpec;
-using resp::LocalAction;
 
 namespace {
 
@@ -42,132 +42,132 @@ void local_role(Session& session, const Command&) {
   session.reply(out);
 }
 
-LocalFunction function_of(LocalAction action) {
+LocalFunction function_of(Action action) {
   switch (action) {
-    case LocalAction::kPing:
+    case Action::kPing:
       return local_ping;
-    case LocalAction::kEcho:
+    case Action::kEcho:
       return local_echo;
-    case LocalAction::kQuit:
+    case Action::kQuit:
       return local_quit;
-    case LocalAction::kReset:
+    case Action::kReset:
       return local_reset;
-    case LocalAction::kSelect:
+    case Action::kSelect:
       return local_select;
-    case LocalAction::kHello:
+    case Action::kHello:
       return local_hello;
-    case LocalAction::kAuth:
+    case Action::kAuth:
       return local_auth;
-    case LocalAction::kTime:
+    case Action::kTime:
       return local_time;
-    case LocalAction::kInfo:
+    case Action::kInfo:
       return local_info;
-    case LocalAction::kRole:
+    case Action::kRole:
       return local_role;
-    case LocalAction::kReadOnly:
-    case LocalAction::kReadWrite:
+    case Action::kReadOnly:
+    case Action::kReadWrite:
       return local_ok;
-    case LocalAction::kClientId:
+    case Action::kClientId:
       return local_client_id;
-    case LocalAction::kClientInfo:
+    case Action::kClientInfo:
       return local_client_info;
-    case LocalAction::kClientList:
+    case Action::kClientList:
       return local_client_list;
-    case LocalAction::kClientKill:
+    case Action::kClientKill:
       return local_client_kill;
-    case LocalAction::kClientSetName:
+    case Action::kClientSetName:
       return local_client_setname;
-    case LocalAction::kClientGetName:
+    case Action::kClientGetName:
       return local_client_getname;
-    case LocalAction::kClientSetInfo:
+    case Action::kClientSetInfo:
       return local_client_setinfo;
-    case LocalAction::kClientNoEvict:
+    case Action::kClientNoEvict:
       return local_client_no_evict;
-    case LocalAction::kClientReply:
+    case Action::kClientReply:
       return local_client_reply;
-    case LocalAction::kClientUnblock:
+    case Action::kClientUnblock:
       return local_client_unblock;
-    case LocalAction::kClientHelp:
+    case Action::kClientHelp:
       return local_client_help;
-    case LocalAction::kClientNoTouch:
+    case Action::kClientNoTouch:
       return local_client_no_touch;
-    case LocalAction::kClientPause:
+    case Action::kClientPause:
       return local_client_pause;
-    case LocalAction::kClientUnpause:
+    case Action::kClientUnpause:
       return local_client_unpause;
-    case LocalAction::kClientTracking:
+    case Action::kClientTracking:
       return local_client_tracking;
-    case LocalAction::kClientCaching:
+    case Action::kClientCaching:
       return local_client_caching;
-    case LocalAction::kClientGetRedir:
+    case Action::kClientGetRedir:
       return local_client_getredir;
-    case LocalAction::kClientTrackingInfo:
+    case Action::kClientTrackingInfo:
       return local_client_trackinginfo;
-    case LocalAction::kMonitor:
+    case Action::kMonitor:
       return local_monitor;
-    case LocalAction::kAclWhoAmI:
+    case Action::kAclWhoAmI:
       return local_acl_whoami;
-    case LocalAction::kAclCat:
+    case Action::kAclCat:
       return local_acl_cat;
-    case LocalAction::kAclList:
+    case Action::kAclList:
       return local_acl_list;
-    case LocalAction::kAclUsers:
+    case Action::kAclUsers:
       return local_acl_users;
-    case LocalAction::kAclGetUser:
+    case Action::kAclGetUser:
       return local_acl_getuser;
-    case LocalAction::kAclGenPass:
+    case Action::kAclGenPass:
       return local_acl_genpass;
-    case LocalAction::kAclDryRun:
+    case Action::kAclDryRun:
       return local_acl_dryrun;
-    case LocalAction::kAclLog:
+    case Action::kAclLog:
       return local_acl_log;
-    case LocalAction::kAclChange:
+    case Action::kAclChange:
       return local_acl_change;
-    case LocalAction::kAclFile:
+    case Action::kAclFile:
       return local_acl_file;
-    case LocalAction::kAclHelp:
+    case Action::kAclHelp:
       return local_acl_help;
-    case LocalAction::kSlowLogGet:
+    case Action::kSlowLogGet:
       return local_slowlog_get;
-    case LocalAction::kSlowLogLen:
+    case Action::kSlowLogLen:
       return local_slowlog_len;
-    case LocalAction::kLatencyLatest:
+    case Action::kLatencyLatest:
       return local_latency_latest;
-    case LocalAction::kLatencyHistory:
+    case Action::kLatencyHistory:
       return local_latency_history;
-    case LocalAction::kLatencyHistogram:
+    case Action::kLatencyHistogram:
       return local_latency_histogram;
-    case LocalAction::kMemoryStats:
+    case Action::kMemoryStats:
       return local_memory_stats;
-    case LocalAction::kLongestText:
+    case Action::kLongestText:
       return local_longest_text;
-    case LocalAction::kClusterInfo:
+    case Action::kClusterInfo:
       return local_cluster_info;
-    case LocalAction::kClusterSlots:
+    case Action::kClusterSlots:
       return local_cluster_slots;
-    case LocalAction::kClusterShards:
+    case Action::kClusterShards:
       return local_cluster_shards;
-    case LocalAction::kClusterNodes:
+    case Action::kClusterNodes:
       return local_cluster_nodes;
-    case LocalAction::kClusterKeySlot:
+    case Action::kClusterKeySlot:
       return local_cluster_keyslot;
-    case LocalAction::kClusterMyId:
+    case Action::kClusterMyId:
       return local_cluster_myid;
-    case LocalAction::kClusterHelp:
+    case Action::kClusterHelp:
       return local_cluster_help;
-    case LocalAction::kCorralHelp:
+    case Action::kCorralHelp:
       return local_corral_help;
-    case LocalAction::kCorralStats:
+    case Action::kCorralStats:
       return local_corral_stats;
-    case LocalAction::kCorralTopology:
+    case Action::kCorralTopology:
       return local_corral_topology;
-    case LocalAction::kCorralReload:
+    case Action::kCorralReload:
       return local_corral_reload;
-    case LocalAction::kCorralRules:
+    case Action::kCorralRules:
       return local_corral_rules;
-    case LocalAction::kCorralRule:
+    case Action::kCorralRule:
       return local_corral_rule;
-    case LocalAction::kHangUp:
+    case Action::kHangUp:
       return local_hang_up;
     default:
       return nullptr;
@@ -192,7 +192,7 @@ void run_counted(Session& session, const Command& command, const CommandSpec& sp
 }  // namespace
 
 void handle_local(Session& session, const Command& command, const CommandSpec& spec) {
-  if (const LocalFunction function = function_of(spec.local)) return run_counted(session, command, spec, function);
+  if (const LocalFunction function = function_of(spec.action)) return run_counted(session, command, spec, function);
   session.reply_error("ERR '" + std::string(spec.name) +
                       "' concerns one node or one connection to it, and is not served through a proxy");
 }

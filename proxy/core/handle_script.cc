@@ -14,9 +14,9 @@
 
 namespace corral::core {
 
+using resp::Action;
 using resp::Command;
 using resp::CommandSpec;
-using resp::LocalAction;
 
 namespace {
 
@@ -73,7 +73,7 @@ bool declares_keys(Session& session, const Command& command, const CommandSpec& 
 
 void handle_script(Session& session, const Command& command, const CommandSpec& spec) {
   Worker& worker = session.worker();
-  if (spec.local == LocalAction::kEval) worker.show_script(command.arg(1));
+  if (spec.action == Action::kEval) worker.show_script(command.arg(1));
   if (!declares_keys(session, command, spec) && worker.map().masters.size() > 1) {
     return KeylessScript::start(session, command.bytes(), request_flags(spec));
   }
@@ -89,7 +89,7 @@ std::string_view evalsha_frame(Worker& worker, std::string_view bytes) {
     const ParsedRequest parsed(worker, bytes);
     if (parsed.command().argc() == 0) return {};
     const std::string_view frame = parsed.command().bytes();
-    if (parsed.spec() && parsed.spec()->local == LocalAction::kEvalSha) return frame;
+    if (parsed.spec() && parsed.spec()->action == Action::kEvalSha) return frame;
     bytes.remove_prefix(frame.size());
   }
   return {};

@@ -15,9 +15,9 @@
 
 namespace corral::core {
 
+using resp::Action;
 using resp::Command;
 using resp::CommandSpec;
-using resp::LocalAction;
 
 namespace {
 
@@ -54,7 +54,7 @@ class PublishTask final : public Task {
 
 void publish(Session& session, const Command& command, const CommandSpec& spec) {
   Worker& worker = session.worker();
-  const bool shard = spec.local == LocalAction::kSPublish;
+  const bool shard = spec.action == Action::kSPublish;
   const PubSubRegistry& registry = worker.process().pubsub();
   const uint16_t slot = shard ? worker.slot_of(command.arg(1)) : registry.publish_slot(worker.map());
   const uint8_t flags = request_flags(spec);
@@ -72,21 +72,21 @@ std::vector<std::string> names_of(const Command& command) {
 
 void handle_subscription(Session& session, const Command& command, const CommandSpec& spec) {
   Subscribers& subscribers = session.worker().subscribers();
-  switch (spec.local) {
-    case LocalAction::kSubscribe:
+  switch (spec.action) {
+    case Action::kSubscribe:
       return subscribers.subscribe(session, ChannelKind::kChannel, names_of(command));
-    case LocalAction::kPSubscribe:
+    case Action::kPSubscribe:
       return subscribers.subscribe(session, ChannelKind::kPattern, names_of(command));
-    case LocalAction::kSSubscribe:
+    case Action::kSSubscribe:
       return subscribers.subscribe(session, ChannelKind::kShard, names_of(command));
-    case LocalAction::kUnsubscribe:
+    case Action::kUnsubscribe:
       return subscribers.unsubscribe(session, ChannelKind::kChannel, names_of(command));
-    case LocalAction::kPUnsubscribe:
+    case Action::kPUnsubscribe:
       return subscribers.unsubscribe(session, ChannelKind::kPattern, names_of(command));
-    case LocalAction::kSUnsubscribe:
+    case Action::kSUnsubscribe:
       return subscribers.unsubscribe(session, ChannelKind::kShard, names_of(command));
-    case LocalAction::kPublish:
-    case LocalAction::kSPublish:
+    case Action::kPublish:
+    case Action::kSPublish:
       return publish(session, command, spec);
     default:
       return query_pubsub(session, command, spec);

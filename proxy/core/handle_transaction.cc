@@ -6,17 +6,17 @@
 
 namespace corral::core {
 
-using resp::LocalAction;
+using resp::Action;
 
 void handle_transaction(Session& session, const resp::Command& command, const resp::CommandSpec& spec) {
-  switch (spec.local) {
-    case LocalAction::kMulti:
+  switch (spec.action) {
+    case Action::kMulti:
       return session.transaction().begin();
-    case LocalAction::kExec:
+    case Action::kExec:
       return session.transaction().exec();
-    case LocalAction::kWatch:
+    case Action::kWatch:
       return session.transaction().watch(command, spec);
-    case LocalAction::kDiscard:
+    case Action::kDiscard:
       if (!(session.modes() & Session::kQueueing)) return session.reply_error("ERR DISCARD without MULTI");
       session.transaction().discard();
       return session.reply(resp::kOk);

@@ -75,7 +75,7 @@ std::string eval_for_evalsha(Worker& worker, std::string_view bytes);
 
 /// SUBSCRIBE, UNSUBSCRIBE and their kin for patterns and shard channels.
 inline bool is_subscribing(const resp::CommandSpec& spec) {
-  return spec.local >= resp::LocalAction::kSubscribe && spec.local <= resp::LocalAction::kSUnsubscribe;
+  return spec.action >= resp::Action::kSubscribe && spec.action <= resp::Action::kSUnsubscribe;
 }
 
 // handle_subscription.cc

@@ -35,6 +35,8 @@ Link::~Link() {
 
 void Link::push(const Request& request, std::string_view bytes) {
   if (request.flags & kWrites) request.session->note_written(node_);
+  if (request.flags & kPiece) [[unlikely]]
+    static_cast<Piece*>(request.task)->begin();
   if (unsent_++ == 0) gathering_since_ms_ = worker_.now_ms();
   const char* at = log_.append(bytes);
   pendings_.push({request, at, static_cast<uint32_t>(bytes.size()), worker_.now_ms()});

@@ -5,9 +5,9 @@
 
 namespace corral::core {
 
+using resp::Action;
 using resp::Command;
 using resp::CommandSpec;
-using resp::LocalAction;
 
 namespace {
 
@@ -32,9 +32,9 @@ void note_setting(SlowLog& slow_log, std::string_view name, std::string_view val
 }  // namespace
 
 void note_configuration(Worker& worker, const Command& command, const CommandSpec& spec) {
-  if (spec.local == LocalAction::kConfigResetStat) reset_stats(worker);
-  if (spec.local == LocalAction::kSlowLogReset) worker.process().slow_log().clear();
-  if (spec.local != LocalAction::kConfigSet) return;
+  if (spec.action == Action::kConfigResetStat) reset_stats(worker);
+  if (spec.action == Action::kSlowLogReset) worker.process().slow_log().clear();
+  if (spec.action != Action::kConfigSet) return;
   for (size_t i = 2; i + 1 < command.argc(); i += 2) {
     note_setting(worker.process().slow_log(), command.arg(i), command.arg(i + 1));
   }

@@ -14,21 +14,21 @@
 
 namespace corral::core {
 
+using resp::Action;
 using resp::Command;
 using resp::CommandSpec;
-using resp::LocalAction;
 using resp::ReplyView;
 
 namespace {
 
-ChannelKind kind_of(LocalAction action) {
-  const bool shard = action == LocalAction::kPubSubShardChannels || action == LocalAction::kPubSubShardNumSub;
+ChannelKind kind_of(Action action) {
+  const bool shard = action == Action::kPubSubShardChannels || action == Action::kPubSubShardNumSub;
   return shard ? ChannelKind::kShard : ChannelKind::kChannel;
 }
 
 class PubSubQuery final : public Task {
  public:
-  PubSubQuery(Session& session, const Command& command, LocalAction action)
+  PubSubQuery(Session& session, const Command& command, Action action)
       : whole_(session.request_for_reply(0, kReadOnly)),
         worker_(session.worker()),
         action_(action),
@@ -68,12 +68,10 @@ class PubSubQuery final : public Task {
 
  private:
   const PubSubRegistry& registry() { return worker_.process().pubsub(); }
-  bool tells_names() const {
-    return action_ == LocalAction::kPubSubChannels || action_ == LocalAction::kPubSubShardChannels;
-  }
+  bool tells_names() const { return action_ == Action::kPubSubChannels || action_ == Action::kPubSubShardChannels; }
 
   void add(NodeId node, const ReplyView& reply) {
-    if (action_ == LocalAction::kPubSubNumPat) {
+    if (action_ == Action::kPubSubNumPat) {
       patterns_ += reply.integer().value_or(0) - registry().own_patterns_at(node);
       return;
     }
@@ -98,7 +96,7 @@ class PubSubQuery final : public Task {
 
   std::string merged() {
     std::string reply;
-    if (action_ == LocalAction::kPubSubNumPat) {
+    if (action_ == Action::kPubSubNumPat) {
       const auto own = static_cast<int64_t>(registry().count_names(ChannelKind::kPattern));
       resp::append_integer(reply, std::max<int64_t>(0, patterns_) + own);
     } else if (tells_names()) {
@@ -120,7 +118,7 @@ class PubSubQuery final : public Task {
 
   const Request whole_;  // holds a reference to the session
   Worker& worker_;
-  const LocalAction action_;
+  const Action action_;
   const ChannelKind kind_;
   const std::string bytes_;
   std::vector<std::string> args_;  // names, or a pattern
@@ -135,13 +133,12 @@ class PubSubQuery final : public Task {
 }  // namespace
 
 void query_pubsub(Session& session, const Command& command, const CommandSpec& spec) {
-  const bool one_pattern =
-      spec.local == LocalAction::kPubSubChannels || spec.local == LocalAction::kPubSubShardChannels;
+  const bool one_pattern = spec.action == Action::kPubSubChannels || spec.action == Action::kPubSubShardChannels;
   if (one_pattern && command.argc() > 3) {
     return session.reply_error("ERR unknown subcommand or wrong number of arguments for '" +
                                std::string(command.arg(1)) + "'. Try PUBSUB HELP.");
   }
-  (new PubSubQuery(session, command, spec.local))->start();
+  (new PubSubQuery(session, command, spec.action))->start();
 }
 
 }  // namespace corral::core

@@ -26,8 +26,9 @@ class Task {
 /// A task whose one request is several commands, sent in one piece and answered by several replies (a transaction).
 class Piece : public Task {
  public:
-  /// The next reply; true: it was the last, and verdict() stands for all of them. A piece that is sent again begins
-  /// anew by itself.
+  /// It is sent, perhaps once more: what has come for an earlier try does not count.
+  virtual void begin() = 0;
+  /// The next reply; true: it was the last, and verdict() stands for all of them.
   virtual bool take(std::string_view reply) = 0;
   /// A refusal if the piece was refused and not executed; else what on_reply() gets.
   virtual std::string_view verdict() = 0;

@@ -39,6 +39,7 @@ class ScriptMonitor::Watch final : public Piece {
     worker_.own_links().drop(link_);
   }
 
+  void begin() override {}
   bool take(std::string_view reply) override {
     ready_.reset();  // the first is +OK or an error
     if (monitor_ && is_of_script(reply)) monitor_->show_(reply);

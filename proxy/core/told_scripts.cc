@@ -25,7 +25,7 @@ std::vector<std::shared_ptr<const std::string>> ToldScripts::missing(Worker& wor
     const resp::Command command = scanner_.command(bytes.data());
     bytes.remove_prefix(scanner_.consumed());
     const resp::CommandSpec* spec = command.argc() < 2 ? nullptr : find_spec(worker, command);
-    if (!spec || spec->local != resp::LocalAction::kEvalSha) continue;
+    if (!spec || spec->action != resp::Action::kEvalSha) continue;
     const uint64_t hash = XXH3_64bits(command.arg(1).data(), command.arg(1).size());
     if (told_.contains(hash) && !again) continue;
     auto body = script_of(worker, command);

@@ -16,10 +16,10 @@
 
 namespace corral::core {
 
+using resp::Action;
 using resp::Command;
 using resp::CommandSpec;
 using resp::Handling;
-using resp::LocalAction;
 using resp::Merge;
 
 namespace {
@@ -37,7 +37,7 @@ Transaction::Item make_item(const Session& session, const Command& command, cons
   const bool fans_out = spec.handling == Handling::kFanOut;
   const bool by_corral = fans_out || spec.handling == Handling::kLocal || spec.handling == Handling::kSubscription ||
                          spec.handling == Handling::kTransaction;
-  const bool selects = spec.local == LocalAction::kSelect && session.worker().one_owner();
+  const bool selects = spec.action == Action::kSelect && session.worker().one_owner();
   return {std::string(command.bytes()), &spec, !by_corral || selects || (fans_out && !is_walk(spec)), by_corral};
 }
 
@@ -68,8 +68,8 @@ class WatchedRequest final : public Task {
 }  // namespace
 
 bool Transaction::passes_queue(const CommandSpec& spec) {
-  return spec.local == LocalAction::kExec || spec.local == LocalAction::kDiscard || spec.local == LocalAction::kQuit ||
-         spec.local == LocalAction::kReset || spec.local == LocalAction::kHangUp;
+  return spec.action == Action::kExec || spec.action == Action::kDiscard || spec.action == Action::kQuit ||
+         spec.action == Action::kReset || spec.action == Action::kHangUp;
 }
 
 void Transaction::begin() {
@@ -79,13 +79,13 @@ void Transaction::begin() {
 
 bool Transaction::queue(const Command& command, const CommandSpec& spec) {
   if (passes_queue(spec)) return false;
-  if (spec.local == LocalAction::kMulti || spec.local == LocalAction::kWatch) {
-    session_.reply_error(spec.local == LocalAction::kMulti ? "ERR MULTI calls can not be nested"
-                                                           : "ERR WATCH inside MULTI is not allowed");
+  if (spec.action == Action::kMulti || spec.action == Action::kWatch) {
+    session_.reply_error(spec.action == Action::kMulti ? "ERR MULTI calls can not be nested"
+                                                      : "ERR WATCH inside MULTI is not allowed");
     return true;
   }
   std::string_view error;
-  if (spec.is(resp::kFlagNoMulti) || is_subscribing(spec) || spec.local == LocalAction::kClientReply) {
+  if (spec.is(resp::kFlagNoMulti) || is_subscribing(spec) || spec.action == Action::kClientReply) {
     error = kNotAllowed;
   } else if (!join_slot(command, spec)) {
     error = kCrossSlot;
@@ -98,7 +98,7 @@ bool Transaction::queue(const Command& command, const CommandSpec& spec) {
     return true;
   }
   bytes_ += command.bytes().size();
-  if (spec.local == LocalAction::kEval) session_.worker().show_script(command.arg(1));
+  if (spec.action == Action::kEval) session_.worker().show_script(command.arg(1));
   items_.push_back(make_item(session_, command, spec));
   session_.reply("+QUEUED\r\n");
   return true;

@@ -110,14 +110,17 @@ void TtlPiece::start(Worker& worker, const Request& whole, std::string_view comm
   worker.send(request, bytes);
 }
 
+void TtlPiece::begin() {
+  taken_ = 0;
+  error_.clear();
+}
+
 bool TtlPiece::take(std::string_view reply) {
-  if (taken_ == 0) error_.clear();
   const bool is_last = ++taken_ == follow_ups_.count() + 3;
   if (!is_last) {
     if (reply[0] == '-' && error_.empty()) error_ = reply;
     return false;
   }
-  taken_ = 0;
   verdict_ = error_.empty() ? reply : error_;
   // A script that its node does not know is given to it as if there were no rule (HoldTable); nothing has been done.
   const std::string_view own = reply.substr(std::min(reply.size(), reply.find('\n') + 1));

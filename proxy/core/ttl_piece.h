@@ -71,6 +71,7 @@ class TtlPiece final : public Piece {
   /// `whole` is the command's own request, which is answered with the command's own reply.
   static void start(Worker& worker, const Request& whole, std::string_view command, FollowUps follow_ups);
 
+  void begin() override;
   bool take(std::string_view reply) override;
   std::string_view verdict() override { return verdict_; }
   void on_reply(uint32_t part, std::string_view reply) override;

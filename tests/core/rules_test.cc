@@ -105,6 +105,21 @@ TEST_F(RulesTest, RedirectedPieceIsSentAgainWhole) {
   EXPECT_EQ(stage.received(client), ":1\r\n");
 }
 
+TEST_F(RulesTest, PieceThatIsLostInTheMiddleBeginsAnew) {
+  const auto other = stage.connect_client();
+  stage.link(kNodeA).room = 20;  // MULTI, and a little more
+  stage.client_sends(client, "INCR bar\r\n");
+  stage.answer(kNodeA, "+OK\r\n");
+  stage.lose(kNodeA);
+  stage.pass(200);
+  stage.accept(kNodeA);
+  stage.client_sends(other, "GET hello\r\n");
+  EXPECT_EQ(stage.taken(kNodeA), (Commands{"MULTI", "INCR bar", "PEXPIRE bar 300000 NX", "EXEC", "GET hello"}));
+  stage.answer(kNodeA, "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:1\r\n:1\r\n$1\r\nh\r\n");
+  EXPECT_EQ(stage.received(client), ":1\r\n");
+  EXPECT_EQ(stage.received(other), "$1\r\nh\r\n");
+}
+
 TEST_F(RulesTest, ReadsRemovalsAndOtherKeysPassAsTheyCame) {
   stage.client_sends(client,
                      "GET bar\r\nHDEL bar f\r\nLPOP bar\r\nLPUSHX bar 1\r\nINCR free{bar}\r\nSET free{bar} 1\r\n");

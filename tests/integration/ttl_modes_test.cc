@@ -55,6 +55,48 @@ TEST_F(TtlModesTest, observe_changes_nothing_and_counts) {
   EXPECT_EQ(corral->counter("ttl_clamped"), 0);
 }
 
+TEST_F(TtlModesTest, reject_refuses_what_would_leave_a_key_without_a_ttl) {
+  const auto corral = corral_with("{ default = \"5m\", max = \"1h\", jitter = 0, mode = \"reject\" }");
+  Client client = corral->connect();
+  const auto refused = [&](const Args& command) {
+    const int64_t before = corral->counter("ttl_rejected");
+    const Reply reply = client.command(command);
+    EXPECT_TRUE(reply.is_error("TTLREQUIRED")) << command[0] << ' ' << command[1] << ": " << reply;
+    EXPECT_EQ(corral->counter("ttl_rejected") - before, 1) << command[0];
+  };
+  const auto served = [&](const Args& command) {
+    const Reply reply = client.command(command), expected = expected_.command(command);
+    EXPECT_EQ(canonical(reply), canonical(expected)) << command[0] << ' ' << command[1];
+  };
+  refused({"SET", "{r}1", "v"});
+  refused({"MSET", "r1", "v", "r2", "v"});
+  refused({"HSET", "{r}2", "f", "v"});
+  served({"EXISTS", "{r}1", "{r}2"});
+  served({"SET", "{r}1", "1", "EX", "999999"});
+  EXPECT_LE(pttl_ms("{r}1"), 3'600'000) << "capped as ever";
+  served({"INCR", "{r}1"});
+  served({"SET", "{r}1", "5", "KEEPTTL"});
+  served({"HSET", "{r}1", "f", "wrong type"});
+  refused({"PERSIST", "{r}1"});
+  refused({"GETEX", "{r}1", "PERSIST"});
+  served({"RENAME", "{r}1", "{r}3"});
+  served({"COPY", "{r}3", "{r}4"});
+  served({"LMOVE", "{r}none", "{r}5", "LEFT", "LEFT"});
+  served({"LPUSHX", "{r}5", "v"});
+  served({"SUNIONSTORE", "{r}6", "{r}none"});
+  refused({"BITOP", "NOT", "{r}7", "{r}3"});
+  served({"MULTI"});
+  served({"RPUSH", "{r}8", "v"});
+  served({"EXPIRE", "{r}8", "100"});
+  served({"EXEC"});
+  client.command("MULTI");
+  client.command("RPUSH", "{r}9", "v");
+  client.command("RPUSH", "{r}8", "v");
+  refused({"EXEC"});
+  EXPECT_EQ(client.command("LLEN", "{r}8"), Reply::number(1)) << "all or nothing";
+  for (const char* key : {"{r}3", "{r}4", "{r}8"}) EXPECT_GT(pttl_ms(key), 0) << key;
+}
+
 TEST_F(TtlModesTest, without_a_maximum_only_the_default_counts) {
   const auto corral = corral_with("{ default = \"10m\", jitter = 0.0 }");
   Client client = corral->connect();

@@ -85,7 +85,7 @@ TEST(FindSubcommand, AnyCaseAndNoneBeyondItsContainer) {
   EXPECT_EQ(find_subcommand(client, ""), nullptr);
   EXPECT_EQ(find_subcommand(client, "client|list"), nullptr);
   EXPECT_EQ(find_subcommand(named("get"), "list"), nullptr);
-  EXPECT_EQ(find_subcommand(named("corral"), "STATS")->local, LocalAction::kCorralStats);
+  EXPECT_EQ(find_subcommand(named("corral"), "STATS")->action, Action::kCorralStats);
 }
 
 TEST(CommandTable, IdsAreDense) {
@@ -104,7 +104,7 @@ TEST(CommandTable, HandlingIsConsistent) {
     std::set<Handling> with_action = {Handling::kLocal, Handling::kTransaction, Handling::kSubscription};
     std::set<Handling> may_have_action = {Handling::kFanOut, Handling::kScript, Handling::kBlocking};
     if (may_have_action.count(spec.handling) == 0) {
-      EXPECT_EQ(spec.local != LocalAction::kNone, with_action.count(spec.handling) == 1) << name;
+      EXPECT_EQ(spec.action != Action::kNone, with_action.count(spec.handling) == 1) << name;
     }
     bool needs_keys = spec.handling == Handling::kSplit || spec.handling == Handling::kScript;
     EXPECT_FALSE(needs_keys && spec.keys.empty()) << name;
@@ -120,8 +120,8 @@ TEST(CommandTable, HandlingOfSomeCommands) {
   EXPECT_EQ(named("mget").merge, Merge::kArrayByKey);
   EXPECT_EQ(named("unlink").merge, Merge::kSum);
   EXPECT_EQ(named("script|exists").merge, Merge::kMinimums);
-  EXPECT_EQ(named("module|load").local, LocalAction::kRefuse);
-  EXPECT_EQ(named("cluster|slots").local, LocalAction::kClusterSlots);
+  EXPECT_EQ(named("module|load").action, Action::kRefuse);
+  EXPECT_EQ(named("cluster|slots").action, Action::kClusterSlots);
   EXPECT_EQ(named("cluster|countkeysinslot").slot_arg, 2);
   EXPECT_EQ(named("wait").handling, Handling::kBlocking);
   EXPECT_EQ(named("watch").handling, Handling::kTransaction);
