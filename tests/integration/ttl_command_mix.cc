@@ -134,8 +134,10 @@ void TtlCommandMix::append_transaction(std::vector<TtlStep>& out) {
   fixed_tag_ = true;
   if (below(4) == 0) {
     out.push_back({{"WATCH", key("str", tag_), key("list", tag_)}});
-    // What tells of a TTL may well change one here and nothing there.
-    if (TtlStep step = next(); below(3) == 0 && step.like != Like::kAside) out.push_back(std::move(step));
+    // What tells of a TTL may well change one here and nothing there, as GETEX PERSIST does.
+    TtlStep step = next();
+    const bool may_differ = step.like == Like::kAside || lower(step.args[0]) == "getex";
+    if (below(3) == 0 && !may_differ) out.push_back(std::move(step));
   }
   out.push_back({{"MULTI"}});
   TtlStep end{{below(10) == 0 ? "DISCARD" : "EXEC"}};
