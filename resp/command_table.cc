@@ -61,6 +61,11 @@ struct TtlLine {
   std::string_view names;
 };
 
+struct TtlConditionLine {
+  std::string_view names;
+  TtlCondition condition;
+};
+
 struct KeysByHand {
   std::string_view name;
   std::span<const KeySpec> keys;
@@ -105,6 +110,7 @@ struct ByHand {
   const TimeoutLine* timeout = nullptr;
   bool may_replicate = false;
   const TtlLine* ttl = nullptr;
+  const TtlConditionLine* ttl_condition = nullptr;
   std::string_view lazy_form;
 };
 
@@ -144,6 +150,9 @@ consteval void collect_ttl_effects(std::array<ByHand, kFactCount>& all) {
       if (all[fact].ttl) throw "kTtlLines: a command is named twice";
       all[fact].ttl = &line;
     });
+  }
+  for (const TtlConditionLine& line : kTtlConditions) {
+    for_each_name(line.names, [&](size_t fact) { all[fact].ttl_condition = &line; });
   }
   for (size_t i = 0; i < kFactCount; i++) {
     const auto keys = keys_of_fact(kSortedFacts[i]);
@@ -210,6 +219,7 @@ constexpr CommandSpec make_spec(const Fact& fact, const ByHand& by_hand, size_t 
   if (by_hand.timeout) spec.timeout_in_ms = by_hand.timeout->milliseconds;
   spec.ttl = by_hand.ttl ? by_hand.ttl->effect : TtlEffect::kNone;
   spec.lazy_form = by_hand.lazy_form;
+  if (by_hand.ttl_condition) spec.ttl_condition = by_hand.ttl_condition->condition;
   spec.may_write = (fact.flags & kFlagWrite) != 0 || by_hand.may_replicate;
   return spec;
 }

@@ -80,6 +80,14 @@ enum class TtlEffect : uint8_t {
   kSet, kSetNx, kGetSet, kSetEx, kPSetEx, kGetEx, kRestore, kExpire, kPExpire, kExpireAt, kPExpireAt,
 };
 
+/// When it does so, where that depends on what is there. Words are options behind the keys, and separated by spaces.
+struct TtlCondition {
+  std::string_view makes_with;     // makes what is missing only with one of these words ...
+  std::string_view makes_without;  // ... only without these
+  bool spares_present = false;     // does nothing where its target is there, unless it has this word:
+  std::string_view spares_unless = {};
+};
+
 // Bits of CommandSpec::flags, named as COMMAND INFO names them.
 enum CommandFlag : uint32_t {
   kFlagWrite = 1u << 0, kFlagReadOnly = 1u << 1, kFlagDenyOom = 1u << 2, kFlagAdmin = 1u << 3, kFlagPubSub = 1u << 4,
@@ -148,6 +156,7 @@ struct CommandSpec {
   int8_t timeout_arg = 0;
   bool timeout_in_ms = false;
   TtlEffect ttl = TtlEffect::kNone;
+  TtlCondition ttl_condition = {};
   /// It writes, or its effect may reach the replicas though it is no write command (PUBLISH, EVAL ...).
   bool may_write = false;
   /// The command that does the same for the client and frees memory in the background (of DEL); empty: there is none.

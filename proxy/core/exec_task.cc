@@ -7,7 +7,6 @@
 #include "proxy/core/rules.h"
 #include "proxy/core/session.h"
 #include "proxy/core/worker.h"
-#include "resp/decimal.h"
 #include "resp/refusal.h"
 #include "resp/reply_builder.h"
 
@@ -47,7 +46,7 @@ void ExecTask::apply_rules() {
     if (!selects && (!item.at_node || !may_be_ruled(worker, *item.spec))) continue;
     const ParsedRequest parsed(worker, item.bytes);
     if (selects) {
-      follow_ups_.select(resp::parse_decimal(parsed.command().arg(1)).value_or(0));
+      follow_ups_.select(parsed.command().arg(1));
       continue;
     }
     std::string bytes;
@@ -138,15 +137,20 @@ void ExecTask::on_piece(std::string_view reply) {
   for (size_t i = 0; i < items_.size(); ++i) {
     if (items_[i].at_node && next < elements.size()) replies_[i] = elements[next++].bytes();
   }
+  count_follow_ups(elements, next);
   run_own();
+}
+
+void ExecTask::count_follow_ups(const std::vector<ReplyView>& elements, size_t from) const {
+  std::vector<std::string_view> replies;
+  for (size_t i = from; i < elements.size(); ++i) replies.push_back(elements[i].bytes());
+  follow_ups_.count_effects(replies, false);
 }
 
 std::string ExecTask::without_follow_ups(std::string_view reply) const {
   const auto elements = ReplyView(reply).elements();
   const size_t own = elements.size() - std::min<size_t>(elements.size(), follow_ups_.count());
-  std::vector<std::string_view> replies;
-  for (size_t i = own; i < elements.size(); ++i) replies.push_back(elements[i].bytes());
-  follow_ups_.count_effects(replies, false);
+  count_follow_ups(elements, own);
   std::string rest;
   resp::append_array(rest, own);
   for (size_t i = 0; i < own; ++i) rest += elements[i].bytes();

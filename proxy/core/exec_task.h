@@ -31,6 +31,7 @@ class ExecTask final : public Piece {
   bool selects() const;
   void on_piece(std::string_view reply);
   void apply_rules();
+  void count_follow_ups(const std::vector<resp::ReplyView>& elements, size_t from) const;
   std::string without_follow_ups(std::string_view reply) const;
   void run_own();
   void run_item(uint32_t i);

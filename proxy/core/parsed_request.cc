@@ -1,6 +1,7 @@
 #include "proxy/core/parsed_request.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "resp/ascii.h"
 
@@ -31,13 +32,28 @@ const resp::CommandSpec* find_spec(Worker& worker, const resp::Command& command)
   return resp::find_subcommand(*spec, command.arg(1));
 }
 
+namespace {
+
+// The keys of a request, or of all the commands of a transaction; false if those of one cannot be told.
+bool all_keys(Worker& worker, std::string_view bytes, std::unordered_set<std::string_view>& keys) {
+  while (!bytes.empty()) {
+    const ParsedRequest parsed(worker, bytes);
+    if (parsed.command().argc() == 0) return false;
+    bytes.remove_prefix(parsed.command().bytes().size());
+    if (parsed.spec() && parsed.spec()->handling == resp::Handling::kTransaction) continue;
+    const auto found = parsed.keys();
+    if (found.empty()) return false;
+    keys.insert(found.begin(), found.end());
+  }
+  return !keys.empty();
+}
+
+}  // namespace
+
 bool share_key(Worker& worker, std::string_view a, std::string_view b) {
-  const ParsedRequest first(worker, a), second(worker, b);
-  const auto keys = first.keys(), others = second.keys();
-  if (keys.empty() || others.empty()) return true;
-  return std::any_of(keys.begin(), keys.end(), [&](std::string_view key) {
-    return std::find(others.begin(), others.end(), key) != others.end();
-  });
+  std::unordered_set<std::string_view> keys, others;
+  if (!all_keys(worker, a, keys) || !all_keys(worker, b, others)) return true;
+  return std::any_of(keys.begin(), keys.end(), [&](std::string_view key) { return others.contains(key); });
 }
 
 }  // namespace corral::core

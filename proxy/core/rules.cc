@@ -111,7 +111,14 @@ bool apply_to_saying(Session& session, const Command& command, const CommandSpec
     if (verdict.without) worker.stats().ttl_observed.add();
     return false;
   }
-  if (verdict.without && rule->mode == TtlRule::Mode::kReject) return refuse(session, spec);
+  if (verdict.without && rule->mode == TtlRule::Mode::kReject) {
+    // With NX, XX or PERSIST it depends on what is there.
+    const bool depends = spec.ttl == TtlEffect::kSetNx || spec.ttl == TtlEffect::kGetEx ||
+                         (spec.ttl == TtlEffect::kSet && command.argc() > 3);
+    if (!depends) return refuse(session, spec);
+    look_first(session, command, spec, slot);
+    return true;
+  }
   if (verdict.form == TtlVerdict::Form::kAsItCame) return false;
   count(worker, verdict);
   if (verdict.integer_reply) return forward_through<NumberTask>(session, rewritten, slot, spec);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "proxy/core/handlers.h"
+#include "proxy/core/parsed_request.h"
 #include "proxy/core/session.h"
 #include "proxy/core/transaction.h"
 #include "proxy/core/upload.h"
@@ -111,8 +112,14 @@ void Session::take_large_argument() {
 
 // The client gets its answer at once; what it still sends of the request is dropped.
 bool Session::skip_if_too_big() {
-  const std::string error = too_big_already(worker_, *input_);
+  const auto partial = input_->scanner.partial();
+  if (partial.declared <= worker_.policies().least_max_value_bytes) return false;
+  const auto head = input_->scanner.head(input_->bytes.data());
+  const resp::CommandSpec* spec = head.command.argc() > 0 ? find_spec(worker_, head.command) : nullptr;
+  const std::string error = too_big_already(worker_, head, spec, partial);
   if (error.empty()) return false;
+  worker_.stats().requests.add();
+  begin_command(spec);
   if (modes_ & kQueueing) transaction_->abort();
   reply_error(error);
   const auto input = std::move(input_);

@@ -81,7 +81,7 @@ bool Transaction::queue(const Command& command, const CommandSpec& spec) {
   if (passes_queue(spec)) return false;
   if (spec.action == Action::kMulti || spec.action == Action::kWatch) {
     session_.reply_error(spec.action == Action::kMulti ? "ERR MULTI calls can not be nested"
-                                                      : "ERR WATCH inside MULTI is not allowed");
+                                                       : "ERR WATCH inside MULTI is not allowed");
     return true;
   }
   std::string_view error;
@@ -145,7 +145,9 @@ void Transaction::exec() {
   }
   const auto kept = std::make_shared<std::vector<Item>>(std::move(items));
   TtlLook::start(session_, std::move(writes), slot, link_,
-                 [this, kept, slot](std::string_view error) { exec_looked(std::move(*kept), slot, error); });
+                 [this, kept, slot, watching = link_](std::string_view error) {
+                   exec_looked(std::move(*kept), slot, watching, error);
+                 });
 }
 
 bool Transaction::wants_look(const std::vector<Item>& items) const {
@@ -156,8 +158,9 @@ bool Transaction::wants_look(const std::vector<Item>& items) const {
   });
 }
 
-void Transaction::exec_looked(std::vector<Item> items, uint16_t slot, std::string_view error) {
-  const bool lost = broken_ || (link_ && !is_usable(*link_));
+// A client that has gone meanwhile watches nothing any more, so its transaction is not to run.
+void Transaction::exec_looked(std::vector<Item> items, uint16_t slot, const Link* watching, std::string_view error) {
+  const bool lost = broken_ || link_ != watching || (link_ && !is_usable(*link_));
   if (error.empty() && !lost) return ExecTask::start(session_, std::move(items), slot, link_);
   unwatch();
   lost ? session_.reply(null_exec(session_)) : session_.reply_error(error);

@@ -72,7 +72,7 @@ class Transaction {
  private:
   void end_queueing();
   bool wants_look(const std::vector<Item>& items) const;
-  void exec_looked(std::vector<Item> items, uint16_t slot, std::string_view error);
+  void exec_looked(std::vector<Item> items, uint16_t slot, const Link* watching, std::string_view error);
   bool is_usable(const Link& link) const;
   bool join_slot(const resp::Command& command, const resp::CommandSpec& spec);
 

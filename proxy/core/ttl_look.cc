@@ -7,6 +7,7 @@
 #include "proxy/core/rules.h"
 #include "proxy/core/session.h"
 #include "proxy/core/worker.h"
+#include "resp/ascii.h"
 #include "resp/reply_builder.h"
 
 namespace corral::core {
@@ -27,6 +28,24 @@ bool rejects(Worker& worker, std::string_view key) {
 bool removes(const CommandSpec& spec) {
   return !spec.keys.empty() && std::all_of(spec.keys.begin(), spec.keys.end(),
                                            [](const resp::KeySpec& key) { return (key.flags & resp::kKeyRm) != 0; });
+}
+
+// Whether one of `words` is among the command's arguments behind its keys.
+bool has_word(const Command& command, const std::vector<uint32_t>& keys, std::string_view words) {
+  while (!words.empty()) {
+    const std::string_view word = words.substr(0, words.find(' '));
+    words.remove_prefix(std::min(words.size(), word.size() + 1));
+    for (uint32_t i = keys.empty() ? 1 : keys.back() + 1; i < command.argc(); ++i) {
+      if (resp::same_word(command.arg(i), word)) return true;
+    }
+  }
+  return false;
+}
+
+bool makes_missing(const Command& command, const CommandSpec& spec, const std::vector<uint32_t>& keys) {
+  const resp::TtlCondition& condition = spec.ttl_condition;
+  if (!condition.makes_with.empty()) return has_word(command, keys, condition.makes_with);
+  return !has_word(command, keys, condition.makes_without);
 }
 
 }  // namespace
@@ -115,10 +134,11 @@ void TtlLook::run(const Item& item) {
   if (spec.ttl == TtlEffect::kNone || spec.ttl == TtlEffect::kScript) return;
   for (const uint32_t key : written) written_.emplace_back(command.arg(key));
   if (spec.ttl >= TtlEffect::kSet) return say(command, spec);
-  if (has_no_source(command, written, keys)) return;
+  if (has_no_source(command, written, keys) || spares(command, spec, written, keys)) return;
+  const bool makes = makes_missing(command, spec, keys);
   for (const uint32_t key : written) {
     State& state = keys_.find(command.arg(key))->second;
-    if (spec.ttl == TtlEffect::kOverwrites || (spec.ttl == TtlEffect::kCreates && state == State::kMissing) ||
+    if (spec.ttl == TtlEffect::kOverwrites || (spec.ttl == TtlEffect::kCreates && makes && state == State::kMissing) ||
         (spec.ttl == TtlEffect::kPersist && state == State::kWith)) {
       state = State::kWithout;
     }
@@ -127,6 +147,14 @@ void TtlLook::run(const Item& item) {
   State& source = keys_.find(command.arg(keys[0]))->second;
   keys_.find(command.arg(keys[1]))->second = source;
   if (spec.keys[0].flags & resp::kKeyDelete) source = State::kMissing;  // RENAME
+}
+
+// Nothing is put in the place of what is there.
+bool TtlLook::spares(const Command& command, const CommandSpec& spec, const std::vector<uint32_t>& written,
+                     const std::vector<uint32_t>& keys) const {
+  if (!spec.ttl_condition.spares_present || has_word(command, keys, spec.ttl_condition.spares_unless)) return false;
+  return std::any_of(written.begin(), written.end(),
+                     [&](uint32_t key) { return keys_.find(command.arg(key))->second != State::kMissing; });
 }
 
 // Nothing comes of what is not there.
@@ -153,7 +181,8 @@ void TtlLook::say(const Command& command, const CommandSpec& spec) {
   const auto verdict =
       policy::judge_ttl(none, spec.ttl, command, {worker_.transport().wall_clock_us() / 1000, 0}, rewritten);
   if (spec.ttl == TtlEffect::kGetEx && (state == State::kMissing || command.argc() == 2)) return;
-  if (spec.ttl == TtlEffect::kSetNx && state != State::kMissing) return;
+  const bool nx = spec.ttl == TtlEffect::kSetNx || has_word(command, {2}, "nx");
+  if (nx ? state != State::kMissing : state == State::kMissing && has_word(command, {2}, "xx")) return;
   if (verdict.without) {
     state = State::kWithout;
   } else if (verdict.form == policy::TtlVerdict::Form::kAddPExpire) {

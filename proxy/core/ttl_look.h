@@ -49,6 +49,8 @@ class TtlLook final : public Task {
   void run(const Item& item);
   bool has_no_source(const resp::Command& command, const std::vector<uint32_t>& written,
                      const std::vector<uint32_t>& keys) const;
+  bool spares(const resp::Command& command, const resp::CommandSpec& spec, const std::vector<uint32_t>& written,
+              const std::vector<uint32_t>& keys) const;
   void say(const resp::Command& command, const resp::CommandSpec& spec);
 
   Session& session_;

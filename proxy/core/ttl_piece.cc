@@ -1,7 +1,5 @@
 #include "proxy/core/ttl_piece.h"
 
-#include <algorithm>
-
 #include "policy/ttl.h"
 #include "proxy/core/session.h"
 #include "proxy/core/worker.h"
@@ -29,10 +27,11 @@ bool may_exceed(TtlEffect effect) {
 
 // COPY source destination DB 3, which only one server knows.
 int64_t database_of_copy(const resp::Command& command, int64_t otherwise) {
+  int64_t database = otherwise;  // the last one counts
   for (uint32_t i = 3; i + 1 < command.argc(); ++i) {
-    if (resp::same_word(command.arg(i), "db")) return resp::parse_decimal(command.arg(i + 1)).value_or(otherwise);
+    if (resp::same_word(command.arg(i), "db")) database = resp::parse_decimal(command.arg(++i)).value_or(otherwise);
   }
-  return otherwise;
+  return database;
 }
 
 }  // namespace
@@ -48,7 +47,9 @@ void FollowUps::add(const resp::Command& command, const resp::CommandSpec& spec)
   }
 }
 
-void FollowUps::select(int64_t database) {
+void FollowUps::select(std::string_view argument) {
+  const int64_t database = resp::parse_decimal(argument).value_or(-1);
+  if (database < 0 || database >= worker_.process().upstream_databases()) return;  // the node refuses it
   database_ = database;
   at_ = -1;
 }
@@ -62,19 +63,18 @@ void FollowUps::go_to(int64_t database) {
 }
 
 void FollowUps::add_key(std::string_view key, int64_t database, const TtlRule& rule, bool cap) {
-  const auto same = std::find_if(added_.begin(), added_.end(),
-                                 [&](const Added& one) { return one.key == key && one.database == database; });
+  const auto [it, is_new] = added_.try_emplace({database, std::string(key)}, false);
+  bool& capped = it->second;
   go_to(database);
-  const bool is_new = same == added_.end();
   if (rule.mode == TtlRule::Mode::kObserve) {
     if (is_new) append(Kind::kLook, {"PTTL", key});
-  } else {
-    const int64_t ttl_ms = policy::default_ttl_ms(rule, worker_.transport().random());
-    if (is_new) append(Kind::kDefault, {"PEXPIRE", key, std::to_string(ttl_ms), "NX"});
-    cap = cap && rule.max_ms > 0;
-    if (cap && (is_new || !same->capped)) append(Kind::kCap, {"PEXPIRE", key, std::to_string(rule.max_ms), "LT"});
+    return;
   }
-  is_new ? added_.push_back({std::string(key), database, cap}) : void(same->capped |= cap);
+  const int64_t ttl_ms = policy::default_ttl_ms(rule, worker_.transport().random());
+  if (is_new) append(Kind::kDefault, {"PEXPIRE", key, std::to_string(ttl_ms), "NX"});
+  if (!cap || capped || rule.max_ms == 0) return;
+  capped = true;
+  append(Kind::kCap, {"PEXPIRE", key, std::to_string(rule.max_ms), "LT"});
 }
 
 void FollowUps::append(Kind kind, std::initializer_list<std::string_view> args) {

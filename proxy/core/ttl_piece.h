@@ -4,8 +4,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "proxy/core/request.h"
@@ -30,7 +32,7 @@ class FollowUps {
   /// added again.
   void add(const resp::Command& command, const resp::CommandSpec& spec);
   /// Among the commands there is a SELECT: those after it are of another database.
-  void select(int64_t database);
+  void select(std::string_view database);
   /// After the last: the connection is in its own database again.
   void finish();
 
@@ -48,11 +50,6 @@ class FollowUps {
     Kind kind;
     size_t end;  // in bytes_
   };
-  struct Added {
-    std::string key;
-    int64_t database;
-    bool capped;
-  };
   void add_key(std::string_view key, int64_t database, const policy::TtlRule& rule, bool cap);
   void go_to(int64_t database);
   void append(Kind kind, std::initializer_list<std::string_view> args);
@@ -63,7 +60,7 @@ class FollowUps {
   int64_t at_;        // where the next one will be executed; -1: it is not known
   std::string bytes_;
   std::vector<FollowUp> commands_;
-  std::vector<Added> added_;
+  std::map<std::pair<int64_t, std::string>, bool> added_;  // database and key; whether it has been capped
 };
 
 class TtlPiece final : public Piece {

@@ -37,33 +37,40 @@ bool is_pairs(const CommandSpec& spec) { return spec.key_step > 1 && spec.last_k
 std::string too_big(Worker& worker, const Command& command, const CommandSpec& spec) {
   const Limit of_guard{worker.policies().max_value_bytes};
   std::vector<uint32_t> keys;
-  if (!spec.may_write || !resp::find_keys(spec, command, keys)) keys.clear();
+  if (!resp::find_keys(spec, command, keys)) keys.clear();
+  const bool ruled = spec.may_write;
   Limit limit = of_guard;
-  if (!is_pairs(spec)) {
+  if (ruled && !is_pairs(spec)) {
     for (const uint32_t key : keys) tighten(limit, worker, command.arg(key));
   }
+  auto next_key = keys.begin();
   for (uint32_t i = 1; i < command.argc(); ++i) {
-    if (std::find(keys.begin(), keys.end(), i) != keys.end()) {
-      if (!is_pairs(spec)) continue;
+    if (next_key != keys.end() && *next_key == i) {
+      while (next_key != keys.end() && *next_key == i) ++next_key;
+      if (!ruled || !is_pairs(spec)) continue;
       limit = of_guard;
       tighten(limit, worker, command.arg(i));
-    } else if (command.arg(i).size() > limit.bytes) {
-      return refusal(worker, command.arg(i).size(), limit);
+      continue;
     }
+    const bool is_script = i == 1 && spec.handling == resp::Handling::kScript;
+    const Limit& one = is_script ? of_guard : limit;
+    if (command.arg(i).size() > one.bytes) return refusal(worker, command.arg(i).size(), one);
   }
   return {};
 }
 
-std::string too_big_already(Worker& worker, const PartialInput& input) {
-  const auto partial = input.scanner.partial();
-  if (partial.declared <= worker.policies().least_max_value_bytes) return {};
+std::string too_big_already(Worker& worker, const resp::RequestScanner::Head& head, const CommandSpec* spec,
+                            const resp::RequestScanner::Partial& partial) {
   Limit limit{worker.policies().max_value_bytes};
-  const auto head = input.scanner.head(input.bytes.data());
   const Command& command = head.command;
-  const CommandSpec* spec = command.argc() > 0 ? find_spec(worker, command) : nullptr;
-  if (spec && spec->may_write) {
-    const uint32_t key = is_pairs(*spec) ? partial.arg - 1 : spec->only_key;
-    if (key > 0 && key < command.argc() && key != partial.arg) tighten(limit, worker, command.arg(key));
+  if (spec && spec->first_key > 0 && spec->last_key == -1) {
+    // Pairs, or nothing but keys.
+    const auto place = static_cast<int64_t>(partial.arg) - spec->first_key;
+    if (place >= 0 && place % spec->key_step == 0) return {};
+    if (place > 0 && spec->may_write) tighten(limit, worker, command.arg(partial.arg - 1));
+  } else if (spec && spec->only_key != 0) {
+    if (partial.arg == spec->only_key) return {};
+    if (spec->only_key < command.argc() && spec->may_write) tighten(limit, worker, command.arg(spec->only_key));
   }
   return partial.declared > limit.bytes ? refusal(worker, partial.declared, limit) : std::string();
 }

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "proxy/core/parsed_request.h"
 #include "stage.h"
 
 namespace corral::core {
@@ -191,6 +192,32 @@ TEST_F(RulesTest, ValueIsRefusedByItsDeclaredLengthAndSkipped) {
   EXPECT_EQ(stage.taken(kNodeA), Commands{});
 }
 
+TEST_F(RulesTest, WhatIsTooBigDoesNotDependOnHowItIsCut) {
+  const std::string large(1500, 'x');
+  const std::string mset = "*5\r\n$4\r\nMSET\r\n$3\r\nbar\r\n$1\r\n1\r\n$9\r\nfree{bar}\r\n$1500\r\n";
+  stage.client_sends(client, mset);
+  stage.client_sends(client, large + "\r\n");
+  EXPECT_EQ(stage.taken(kNodeA), (Commands{"MULTI", "MSET bar 1 free{bar} " + large, "PEXPIRE bar 300000 NX", "EXEC"}));
+  stage.answer(kNodeA, "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:1\r\n");
+  EXPECT_EQ(stage.received(client), "+OK\r\n");
+  stage.client_sends(client, "*2\r\n$3\r\nDEL\r\n$1500\r\n");              // a key is no value
+  stage.client_sends(client, large + "\r\nEVAL " + large + " 1 bar\r\n");  // nor is a script
+  EXPECT_EQ(stage.received(client), "");
+}
+
+TEST_F(RulesTest, ReplyThatIsSkippedIsTheRightOneAlsoIfItIsEarly) {
+  stage.client_sends(client, "CLIENT REPLY SKIP\r\n*3\r\n$3\r\nSET\r\n$3\r\nbar\r\n$2000\r\n");
+  stage.client_sends(client, std::string(2000, 'x') + "\r\nPING\r\n");
+  EXPECT_EQ(stage.received(client), "+PONG\r\n");
+}
+
+TEST_F(RulesTest, PieceSharesOnlyItsOwnKeys) {
+  const std::string piece = "*1\r\n$5\r\nMULTI\r\n*2\r\n$4\r\nINCR\r\n$1\r\na\r\n*1\r\n$4\r\nEXEC\r\n";
+  EXPECT_TRUE(share_key(stage.worker, piece, "*2\r\n$3\r\nGET\r\n$1\r\na\r\n"));
+  EXPECT_FALSE(share_key(stage.worker, piece, "*2\r\n$3\r\nGET\r\n$1\r\nb\r\n"));
+  EXPECT_TRUE(share_key(stage.worker, piece, "*3\r\n$4\r\nEVAL\r\n$1\r\nx\r\n$1\r\n0\r\n")) << "any";
+}
+
 TEST_F(RulesTest, ValueOverTheLimitAbortsATransaction) {
   stage.client_sends(client, "MULTI\r\nSET bar " + std::string(1001, 'x') + "\r\nEXEC\r\n");
   const std::string replies = stage.received(client);
@@ -202,15 +229,14 @@ TEST_F(RulesTest, ValueOverTheLimitAbortsATransaction) {
 }
 
 TEST_F(RejectTest, WritesThatSayNoTtlAreRefusedAtOnce) {
-  stage.client_sends(client,
-                     "SET bar 1\r\nSETNX bar 1\r\nGETEX bar PERSIST\r\nMSET bar 1 foo 2\r\nSET bar 1 EX 60\r\n");
+  stage.client_sends(client, "SET bar 1\r\nGETSET bar 1\r\nMSET bar 1 foo 2\r\nSET bar 1 EX 60\r\n");
   EXPECT_EQ(stage.taken(kNodeA), Commands{"SET bar 1 EX 60"});
   stage.answer(kNodeA, "+OK\r\n");
   const std::string replies = stage.received(client);
   size_t refused = 0;
   for (size_t at = 0; (at = replies.find("-TTLREQUIRED", at)) != replies.npos; ++at) ++refused;
-  EXPECT_EQ(refused, 4u);
-  EXPECT_EQ(counted("ttl_rejected"), 4u);
+  EXPECT_EQ(refused, 3u);
+  EXPECT_EQ(counted("ttl_rejected"), 3u);
 }
 
 TEST_F(RejectTest, OtherWritesAreJudgedByWhatIsThere) {
@@ -219,10 +245,30 @@ TEST_F(RejectTest, OtherWritesAreJudgedByWhatIsThere) {
     const char* ttl;
     bool refused;
   };
-  for (const Case& one :
-       {Case{"INCR bar", ":-2\r\n", true}, Case{"INCR bar", ":-1\r\n", true}, Case{"INCR bar", ":5000\r\n", false},
-        Case{"PERSIST bar", ":5000\r\n", true}, Case{"PERSIST bar", ":-2\r\n", false},
-        Case{"SET bar 1 KEEPTTL", ":5000\r\n", false}, Case{"SET bar 1 KEEPTTL", ":-2\r\n", true}}) {
+  for (const Case& one : {Case{"INCR bar", ":-2\r\n", true},
+                          Case{"INCR bar", ":-1\r\n", true},
+                          Case{"INCR bar", ":5000\r\n", false},
+                          Case{"PERSIST bar", ":5000\r\n", true},
+                          Case{"PERSIST bar", ":-2\r\n", false},
+                          Case{"SET bar 1 KEEPTTL", ":5000\r\n", false},
+                          Case{"SET bar 1 KEEPTTL", ":-2\r\n", true},
+                          Case{"SETNX bar 1", ":-2\r\n", true},
+                          Case{"SETNX bar 1", ":5000\r\n", false},
+                          Case{"SET bar 1 NX", ":5000\r\n", false},
+                          Case{"SET bar 1 NX", ":-2\r\n", true},
+                          Case{"SET bar 1 XX", ":-2\r\n", false},
+                          Case{"SET bar 1 XX", ":5000\r\n", true},
+                          Case{"GETEX bar PERSIST", ":-2\r\n", false},
+                          Case{"GETEX bar PERSIST", ":5000\r\n", true},
+                          Case{"ZADD bar XX 1 a", ":-2\r\n", false},
+                          Case{"ZADD bar NX 1 a", ":-2\r\n", true},
+                          Case{"XADD bar NOMKSTREAM * a b", ":-2\r\n", false},
+                          Case{"BITFIELD bar GET u8 0", ":-2\r\n", false},
+                          Case{"BITFIELD bar SET u8 0 1", ":-2\r\n", true},
+                          Case{"XGROUP CREATE bar g $", ":-2\r\n", false},
+                          Case{"XGROUP CREATE bar g $ MKSTREAM", ":-2\r\n", true},
+                          Case{"MSETNX bar 1", ":5000\r\n", false},
+                          Case{"MSETNX bar 1", ":-2\r\n", true}}) {
     stage.client_sends(client, std::string(one.command) + "\r\n");
     EXPECT_EQ(stage.taken(kNodeA), Commands{"PTTL bar"});
     stage.answer(kNodeA, one.ttl);
@@ -247,6 +293,33 @@ TEST_F(RejectTest, RenameTakesTheSourcesTtlAlong) {
     stage.answer(kNodeA, has_ttl ? ":5000\r\n:-1\r\n" : ":-1\r\n:5000\r\n");
     EXPECT_EQ(stage.taken(kNodeA).size(), has_ttl ? 5u : 0u);
     EXPECT_EQ(stage.received(client).empty(), has_ttl);
+  }
+}
+
+TEST_F(RejectTest, TransactionOfAClientThatHasGoneDoesNotRunWithoutItsWatch) {
+  stage.client_sends(client, "WATCH bar\r\n");
+  stage.accept(kNodeA, 7);
+  stage.taken(kNodeA);
+  stage.answer(kNodeA, "+OK\r\n");
+  stage.client_sends(client, "MULTI\r\nINCR bar\r\nEXEC\r\n");
+  EXPECT_EQ(stage.taken(kNodeA), Commands{"PTTL bar"});
+  stage.client_fails(client);
+  for (const auto& socket : stage.transport.sockets) EXPECT_EQ(socket->written.find("INCR"), std::string::npos);
+}
+
+TEST_F(RejectTest, CopyAndRenamenxSpareWhatIsThere) {
+  for (const char* command : {"RENAMENX bar {bar}2", "COPY bar {bar}2", "COPY bar {bar}2 REPLACE"}) {
+    for (const bool there : {false, true}) {
+      stage.client_sends(client, std::string(command) + "\r\n");
+      stage.taken(kNodeA);
+      stage.answer(kNodeA, there ? ":-1\r\n:5000\r\n" : ":-1\r\n:-2\r\n");
+      const bool refused = stage.received(client).starts_with("-TTLREQUIRED");
+      EXPECT_EQ(refused, !there || std::string(command).ends_with("REPLACE")) << command;
+      if (refused) continue;
+      stage.taken(kNodeA);
+      stage.answer(kNodeA, "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n:0\r\n:0\r\n:0\r\n");
+      EXPECT_EQ(stage.received(client), ":0\r\n");
+    }
   }
 }
 
