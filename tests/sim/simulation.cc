@@ -44,6 +44,7 @@ void Simulation::make_tags() {
 
 config::Settings Simulation::settings() {
   config::Settings made;
+  made.guard.del = "del";  // the simulated nodes know no UNLINK
   made.upstream.seeds.clear();
   for (int i = 0; i < kMasters; ++i) made.upstream.seeds.push_back(cluster_.node(i).address());
   made.upstream.request_timeout_ms = scenario_.request_timeout_ms;
