@@ -205,8 +205,8 @@ void RedisCluster::fail_over_to(size_t replica, int slot) {
     reply = node(replica).command("CLUSTER", "FAILOVER");
     if (eventually(done, milliseconds(6000))) return;
   }
-  throw std::runtime_error("the replica does not take over (" + reply.text + "): " +
-                           node(replica).command("INFO", "replication").text +
+  throw std::runtime_error("the replica does not take over (" + reply.text +
+                           "): " + node(replica).command("INFO", "replication").text +
                            node(replica).command("CLUSTER", "NODES").text);
 }
 
