@@ -17,8 +17,9 @@ using resp::ReplyView;
 
 namespace {
 
-constexpr std::string_view kMultiFrame = "*1\r\n$5\r\nMULTI\r\n";
-constexpr std::string_view kExecFrame = "*1\r\n$4\r\nEXEC\r\n";
+bool selects_at_node(const Transaction::Item& item) {
+  return item.at_node && item.spec->action == resp::Action::kSelect;
+}
 
 bool is_refusal(std::string_view reply) { return resp::parse_refusal(reply).kind != RefusalKind::kNone; }
 
@@ -42,7 +43,7 @@ void ExecTask::apply_rules() {
   Worker& worker = session_.worker();
   for (auto& item : items_) {
     if (!worker.policies().sent_as(*item.spec).empty()) item.bytes = as_sent(worker, item.bytes, *item.spec);
-    const bool selects = item.at_node && item.spec->action == resp::Action::kSelect;
+    const bool selects = selects_at_node(item);
     if (!selects && (!item.at_node || !may_be_ruled(worker, *item.spec))) continue;
     const ParsedRequest parsed(worker, item.bytes);
     if (selects) {
@@ -89,11 +90,7 @@ void ExecTask::send_piece() {
   link_->send(piece, bytes);
 }
 
-bool ExecTask::selects() const {
-  return std::any_of(items_.begin(), items_.end(), [](const Transaction::Item& item) {
-    return item.at_node && item.spec->action == resp::Action::kSelect;
-  });
-}
+bool ExecTask::selects() const { return std::any_of(items_.begin(), items_.end(), selects_at_node); }
 
 void ExecTask::begin() {
   taken_ = 0;
@@ -172,7 +169,7 @@ void ExecTask::run_item(uint32_t i) {
   if (!session_.open()) return on_reply(i, "-ERR the client is gone\r\n");
   const ParsedRequest parsed(session_.worker(), items_[i].bytes);
   session_.set_sink({this, i});
-  if (items_[i].at_node && items_[i].spec->action == resp::Action::kSelect) {
+  if (selects_at_node(items_[i])) {
     // The session goes where the node went.
     replies_[i][0] == '-' ? on_reply(i, std::string(replies_[i])) : run(session_, parsed.command(), *items_[i].spec);
   } else if (items_[i].at_node) {

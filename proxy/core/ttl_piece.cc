@@ -1,6 +1,7 @@
 #include "proxy/core/ttl_piece.h"
 
 #include "policy/ttl.h"
+#include "proxy/core/rules.h"
 #include "proxy/core/session.h"
 #include "proxy/core/worker.h"
 #include "resp/ascii.h"
@@ -16,8 +17,6 @@ using resp::TtlEffect;
 
 namespace {
 
-constexpr std::string_view kMultiFrame = "*1\r\n$5\r\nMULTI\r\n";
-constexpr std::string_view kExecFrame = "*1\r\n$4\r\nEXEC\r\n";
 constexpr std::string_view kOne = ":1\r\n", kWithout = ":-1\r\n";
 
 // Whether the key may get more time than its rule allows from the command.
@@ -42,8 +41,8 @@ void FollowUps::add(const resp::Command& command, const resp::CommandSpec& spec)
   std::vector<uint32_t>& indexes = worker_.scratch_indexes();
   if (!resp::find_written_keys(spec, command, indexes)) return;
   for (const uint32_t index : indexes) {
-    const policy::Rule* rule = worker_.policies().rules.find(command.arg(index));
-    if (rule && rule->ttl) add_key(command.arg(index), database, *rule->ttl, may_exceed(spec.ttl));
+    const TtlRule* rule = ttl_rule(worker_, command.arg(index));
+    if (rule) add_key(command.arg(index), database, *rule, may_exceed(spec.ttl));
   }
 }
 

@@ -22,6 +22,9 @@ namespace corral::core {
 
 class Worker;
 
+inline constexpr std::string_view kMultiFrame = "*1\r\n$5\r\nMULTI\r\n";
+inline constexpr std::string_view kExecFrame = "*1\r\n$4\r\nEXEC\r\n";
+
 /// What is sent behind commands, so that each key that they write has the TTL that its rule asks for.
 class FollowUps {
  public:

@@ -20,8 +20,6 @@ namespace {
 
 constexpr uint32_t kUploadBytes = 4u << 20;  // an argument that is larger makes its request an upload
 constexpr std::string_view kAskingFrame = "*1\r\n$6\r\nASKING\r\n";
-constexpr std::string_view kMultiFrame = "*1\r\n$5\r\nMULTI\r\n";
-constexpr std::string_view kExecFrame = "*1\r\n$4\r\nEXEC\r\n";
 constexpr std::string_view kQueued = "+QUEUED\r\n";
 
 // Null if it is not one whose key is known from its first arguments.
