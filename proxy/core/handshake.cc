@@ -16,6 +16,8 @@ std::string Handshake::begin(const Login& login, LinkKind kind) {
   if (!login.password.empty()) add({"AUTH", login.username.empty() ? "default" : login.username, login.password});
   if (kind.resp() == 3) add({"HELLO", "3"});
   if (kind.database() != 0) add({"SELECT", std::to_string(kind.database())});
+  if (kind.tracking() == Tracking::kOptIn) add({"CLIENT", "TRACKING", "ON", "OPTIN"});
+  if (kind.tracking() == Tracking::kAll) add({"CLIENT", "TRACKING", "ON"});
   const uint8_t needed = left_;
   if (!last_.empty()) {
     const std::string_view last = last_;

@@ -1,7 +1,7 @@
 // What a new upstream connection says before anything else, and what the node answers to it: AUTH if there is a
-// password, RESP version and database, the end of the connection before this one (so that nothing of that runs late, or
-// goes on listening, from a half-open connection), and CLIENT INFO, which tells how to end this one when its time has
-// come.
+// password, RESP version, database and tracking, the end of the connection before this one (so that nothing of that
+// runs late, or goes on listening, from a half-open connection), and CLIENT INFO, which tells how to end this one when
+// its time has come.
 #pragma once
 
 #include <cstdint>

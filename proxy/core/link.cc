@@ -107,6 +107,7 @@ void Link::on_handshake_reply(std::string_view reply) {
     case Handshake::Result::kDone:
       state_ = State::kReady;
       failures_ = 0;
+      worker_.on_link_ready(*this);
       flush();
   }
 }
@@ -212,7 +213,7 @@ size_t Link::consume(const char* data, size_t size) {
 
 void Link::on_reply(std::string_view reply) {
   if (reply[0] == '>') [[unlikely]]
-    return;  // nothing that is pushed has been asked for
+    return worker_.on_push(*this, reply);
   if (pendings_.empty()) [[unlikely]]
     return fail("a reply to nothing");
   const Pending done = pendings_.front();

@@ -1,4 +1,5 @@
-// What tells upstream connections to one node apart: the version of RESP that is spoken and the database that is used.
+// What tells upstream connections to one node apart: the version of RESP that is spoken, the database that is used, and
+// whether the node tracks what is read over it (https://redis.io/docs/manual/client-side-caching).
 #pragma once
 
 #include <compare>
@@ -6,21 +7,29 @@
 
 namespace corral::core {
 
-/// What clients a link can serve: those that speak its RESP version and use its database.
+/// Of which of the keys that are read over a connection its node tells when they change.
+enum class Tracking : uint8_t {
+  kNone,
+  kAll,    // for clients that asked for it (CLIENT TRACKING)
+  kOptIn,  // of those that are read right behind a CLIENT CACHING YES: for the near cache
+};
+
+/// What clients a link can serve: those that speak its RESP version, use its database and want its tracking.
 class LinkKind {
  public:
   static constexpr uint16_t kMostDatabases = 1u << 15;
 
   constexpr LinkKind() = default;
-  constexpr LinkKind(int resp, uint16_t database)
-      : value_(static_cast<uint16_t>(database * 2u + (resp == 3 ? 1u : 0u))) {}
+  constexpr LinkKind(int resp, uint16_t database, Tracking tracking = Tracking::kNone)
+      : value_(database * 8u + static_cast<uint32_t>(tracking) * 2u + (resp == 3 ? 1u : 0u)) {}
   constexpr int resp() const { return value_ & 1 ? 3 : 2; }
-  constexpr uint16_t database() const { return static_cast<uint16_t>(value_ >> 1); }
-  constexpr uint16_t index() const { return value_; }  // dense: RESP2 and RESP3 of database 0, of 1 ...
+  constexpr uint16_t database() const { return static_cast<uint16_t>(value_ >> 3); }
+  constexpr Tracking tracking() const { return static_cast<Tracking>(value_ >> 1 & 3); }
+  constexpr uint32_t index() const { return value_; }  // small: eight for each database
   constexpr auto operator<=>(const LinkKind&) const = default;
 
  private:
-  uint16_t value_ = 0;
+  uint32_t value_ = 0;
 };
 
 }  // namespace corral::core

@@ -355,6 +355,10 @@ void Worker::on_link_failed(Link& link, bool was_ready, std::string_view reason)
   refresh_topology();
 }
 
+void Worker::on_link_ready(Link&) {}
+
+void Worker::on_push(Link&, std::string_view) {}
+
 void Worker::share_map(const SlotMapPtr& map) {
   set_map(map);
   for (uint32_t i = 0; i < process_.workers(); ++i) {

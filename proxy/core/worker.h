@@ -133,6 +133,9 @@ class Worker {
   /// The connection failed before the reply came.
   void on_upstream_lost(Link& link, const Link::Pending& pending, bool may_have_run, std::string_view reason);
   void on_link_failed(Link& link, bool was_ready, std::string_view reason);
+  void on_link_ready(Link& link);
+  /// What a node says unasked: that keys have changed (Link::kind().tracking()).
+  void on_push(Link& link, std::string_view push);
 
   void set_map(SlotMapPtr map);
   /// For all workers.
