@@ -17,6 +17,7 @@ constexpr uint64_t kLineShare = 5;       // entries for each line of the index, 
 constexpr uint64_t kWatchShare = 32;     // watches take no more than 1/32 of the shard
 constexpr uint64_t kMostWatches = 4096;  // of a shard
 constexpr uint64_t kMostShards = 32;
+constexpr uint64_t kAllocationBytes = 64;   // what an allocation may cost beyond what was asked for
 constexpr uint64_t kShardMemory = 1 << 20;  // more shards only if they have this much each, so that large values fit
 
 uint64_t charge_for(uint64_t blocks) { return std::max(blocks, kLeastBlocks) * kBlockBytes; }
@@ -275,7 +276,7 @@ size_t KeyShard::erase_all(std::string_view key, uint64_t hash) {
 KeyTable::KeyTable(uint64_t memory_bytes) : memory_bytes_(std::max(memory_bytes, kLeastMemory)) {
   const uint64_t shards = std::bit_floor(std::clamp<uint64_t>(memory_bytes_ / kShardMemory, 1, kMostShards));
   shard_shift_ = static_cast<unsigned>(63 - std::countr_zero(shards));
-  const uint64_t own_bytes = sizeof(KeyTable) + shards * sizeof(shards_[0]);
+  const uint64_t own_bytes = sizeof(KeyTable) + shards * (sizeof(shards_[0]) + kAllocationBytes);
   const KeyShard::Plan plan = KeyShard::plan((memory_bytes_ - own_bytes) / shards);
   shards_.reserve(shards);
   for (uint64_t i = 0; i < shards; ++i) shards_.push_back(std::make_unique<KeyShard>(plan));

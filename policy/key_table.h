@@ -203,6 +203,8 @@ class alignas(64) KeyShard {
   size_t entries() const { return eviction_.entries(); }
   /// All memory that is in use, with that of the index, the watches and the shard itself.
   uint64_t bytes() const;
+  /// The part of it that remembers what went, and so remains when all is erased.
+  uint64_t ghost_bytes() const { return eviction_.ghost_bytes(); }
   /// Entries that went to make room for others.
   uint64_t evictions() const { return evictions_; }
 
