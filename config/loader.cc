@@ -91,6 +91,9 @@ class DocumentReader {
     for (const auto& [key, node] : table) {
       if (key.str() == kRuleTtl.substr(kRule.size() + 1)) {
         read_ttl(key, node);
+      } else if (key.str() == kRuleNear.substr(kRule.size() + 1)) {
+        rule.near_cache.emplace();
+        read_part(kRuleNear, key, node);
       } else {
         if (key.str() == "name") rule_lines_.back() = line_of(key, node);
         read_setting(kRule, key, node);
@@ -101,14 +104,22 @@ class DocumentReader {
     }
   }
 
-  void read_ttl(const toml::key& key, const toml::node& node) {
+  // A section within a rule; null: it is none.
+  const toml::table* read_part(std::string_view section, const toml::key& key, const toml::node& node) {
     const toml::table* table = node.as_table();
     if (!table) {
-      return add(line_of(key, node),
-                 fmt::format("{} is {}; it must be a section, [{}]", kRuleTtl, describe_value(node), kRuleTtl));
+      add(line_of(key, node),
+          fmt::format("{} is {}; it must be a section, [{}]", section, describe_value(node), section));
+      return nullptr;
     }
+    for (const auto& [name, value] : *table) read_setting(section, name, value);
+    return table;
+  }
+
+  void read_ttl(const toml::key& key, const toml::node& node) {
     const TtlSettings& ttl = settings_.rules.back().ttl.emplace();
-    for (const auto& [name, value] : *table) read_setting(kRuleTtl, name, value);
+    const toml::table* table = read_part(kRuleTtl, key, node);
+    if (!table) return;
     if (ttl.max_ms == 0 || ttl.default_ms <= ttl.max_ms) return;
     const bool given = table->contains("default");
     const toml::node& culprit = *table->get(given ? "default" : "max");

@@ -75,6 +75,7 @@ std::string print_rule(Settings& settings, bool annotated) {
   std::string_view section = kRule;
   for (const Field& field : rule_fields()) {
     if (field.section == kRuleTtl && !settings.rules.back().ttl) continue;
+    if (field.section == kRuleNear && !settings.rules.back().near_cache) continue;
     if (field.section != section) {
       section = field.section;
       out += fmt::format("[{}]\n", section);
@@ -102,6 +103,7 @@ std::string print_rule_example() {
   rule.match = {"cache:*", "page:*"};
   rule.max_value_bytes = 1u << 20;
   rule.ttl.emplace().max_ms = 3'600'000;
+  rule.near_cache.emplace();
   return commented(print_rule(settings, /*annotated=*/true));
 }
 

@@ -46,7 +46,8 @@ class FieldReader {
 
   std::optional<Problem> operator()(const Size& kind) {
     const auto text = string(node_);
-    const auto value = text ? parse_size(*text) : std::nullopt;
+    auto value = text ? parse_size(*text) : std::nullopt;
+    if (node_.is_integer() && node_.as_integer()->get() == 0) value = 0;  // needs no unit
     if (!value || *value < kind.min || *value > kind.max) return wrong(node_);
     kind.at(settings_) = *value;
     return std::nullopt;

@@ -14,7 +14,7 @@ namespace {
 
 constexpr int64_t kSecond = 1000, kHour = 3600 * kSecond, kDay = 24 * kHour;
 constexpr int64_t kLongestTtl = 36'500 * kDay;
-constexpr uint64_t kKiB = 1ull << 10, kGiB = 1ull << 30;
+constexpr uint64_t kKiB = 1ull << 10, kMiB = 1ull << 20, kGiB = 1ull << 30;
 
 constexpr std::array<std::string_view, 6> kLogLevels = {"trace", "debug", "info", "warn", "error", "off"};
 constexpr std::array<std::string_view, 3> kUpstreamModes = {"cluster", "standalone", "sentinel"};
@@ -40,6 +40,10 @@ auto& guard(Settings& settings) {
   return at<&Settings::guard, member>(settings);
 }
 template <auto member>
+auto& near_cache(Settings& settings) {
+  return at<&Settings::near_cache, member>(settings);
+}
+template <auto member>
 auto& limits(Settings& settings) {
   return at<&Settings::limits, member>(settings);
 }
@@ -51,6 +55,10 @@ template <auto member>
 auto& ttl(Settings& settings) {
   return *settings.rules.back().ttl.*member;
 }
+template <auto member>
+auto& near(Settings& settings) {
+  return *settings.rules.back().near_cache.*member;
+}
 std::string& log_level(Settings& settings) { return settings.log_level; }
 
 using Server = ServerSettings;
@@ -59,6 +67,8 @@ using Guard = GuardSettings;
 using Limits = LimitSettings;
 using Rule = RuleSettings;
 using Ttl = TtlSettings;
+using NearCache = NearCacheSettings;
+using Near = NearSettings;
 
 const Field kFields[] = {
     {"server", "listen", "Where clients connect: one address, or a list of them.",
@@ -107,6 +117,13 @@ const Field kFields[] = {
     {"guard", "max_value", "How long one argument of a command may be; a longer one is answered -TOOBIG.",
      Size{guard<&Guard::max_value_bytes>, 1, 1 * kGiB}, true},
 
+    {"near_cache", "memory",
+     "For replies that Corral answers from its own memory, all that it takes to keep them counted; \"0B\": none.",
+     Size{near_cache<&NearCache::memory_bytes>, 0, 1024 * kGiB}},
+    {"near_cache", "max_staleness",
+     "How long a reply may still be served after its node was last heard from; writes past Corral are seen sooner.",
+     Duration{near_cache<&NearCache::max_staleness_ms>, 50, kHour}},
+
     {"limits", "client_output", "Replies that may wait for one client that does not read them.",
      Size{limits<&Limits::client_output_bytes>, 64 * kKiB, 1024 * kGiB}},
     {"limits", "client_pipeline", "Requests of one client that may be under way at once.",
@@ -136,6 +153,11 @@ const Field kRuleFields[] = {
      Fraction{ttl<&Ttl::jitter>, 0, 1}, true},
     {kRuleTtl, "mode", "A write that leaves its key without a TTL gets the default, is refused, or is only counted.",
      Choice{ttl<&Ttl::mode>, kTtlModes}, true},
+
+    {kRuleNear, "ttl", "How long a reply is kept in the near cache at most; never longer than its key lives.",
+     Duration{near<&Near::ttl_ms>, 1, kDay}, true},
+    {kRuleNear, "max_value", "How large a reply may be to be kept.", Size{near<&Near::max_value_bytes>, 1, 64 * kMiB},
+     true},
 };
 
 constexpr Unserved kUnserved[] = {
@@ -144,8 +166,6 @@ constexpr Unserved kUnserved[] = {
     {"server", "users", {}},
     {"upstream", "tls", {}},
     {"upstream", "replica_reads", "never"},
-    {"near_cache", "", {}},
-    {kRule, "near_cache", {}},
     {kRule, "stampede", {}},
     {kRule, "on_upstream_error", "error"},
     {kRule, "stale_if_error", {}},

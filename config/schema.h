@@ -74,8 +74,8 @@ struct Unserved {
   std::optional<std::string_view> harmless;  // the value that asks for what happens anyway
 };
 
-// The name of a rule's section and of the one in it: a rule without a section has nothing of what it is for.
-inline constexpr std::string_view kRule = "rule", kRuleTtl = "rule.ttl";
+// The names of a rule's section and of those in it: a rule without a section has nothing of what it is for.
+inline constexpr std::string_view kRule = "rule", kRuleTtl = "rule.ttl", kRuleNear = "rule.near_cache";
 
 std::span<const Field> fields();                                          // grouped by section
 std::span<const Field> rule_fields();                                     // likewise; of kRule first

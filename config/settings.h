@@ -46,6 +46,18 @@ struct GuardSettings {
   uint64_t max_value_bytes = 512ull << 20;
 };
 
+struct NearCacheSettings {
+  uint64_t memory_bytes = 256ull << 20;  // 0: there is none
+  int64_t max_staleness_ms = 1000;
+};
+
+/// `near_cache` of a rule.
+struct NearSettings {
+  int64_t ttl_ms = 30'000;
+  uint64_t max_value_bytes = 64ull << 10;
+  bool operator==(const NearSettings&) const = default;
+};
+
 /// `ttl` of a rule.
 struct TtlSettings {
   int64_t default_ms = 300'000;
@@ -60,6 +72,7 @@ struct RuleSettings {
   std::vector<std::string> match;
   std::optional<TtlSettings> ttl;
   uint64_t max_value_bytes = 0;  // 0: no limit of its own
+  std::optional<NearSettings> near_cache = {};
   bool operator==(const RuleSettings&) const = default;
 };
 
@@ -75,6 +88,7 @@ struct Settings {
   ServerSettings server;
   UpstreamSettings upstream;
   GuardSettings guard;
+  NearCacheSettings near_cache;
   LimitSettings limits;
   std::vector<RuleSettings> rules;  // the first that matches a key applies
   std::string log_level = "info";   // trace debug info warn error off

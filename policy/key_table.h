@@ -45,7 +45,7 @@ struct KeyState {
   uint32_t slot_epoch = 0;
   uint16_t link = 0;
   uint16_t slot = 0;
-  uint32_t spare = 0;
+  bool has_values = false;  // else what is known is only that replies are too large to be kept
 };
 
 /// What the owner of the protocol keeps for keys whether they are cached or not. Keys share them, by their hash.
@@ -186,6 +186,9 @@ class alignas(64) KeyShard {
   void erase(KeyEntry& entry);
   /// In every database. How many there were.
   size_t erase_all(std::string_view key, uint64_t hash);
+  /// Those with this hash for which `f(const KeyEntry&)` is true.
+  template <class F>
+  void erase_if(uint64_t hash, F&& f);
 
   /// `f(KeyEntry&, std::string_view key)` for each; one for which it is true is erased. It calls nothing of the shard
   /// but find_reply(), drop_replies() and watch().
@@ -250,7 +253,8 @@ class KeyTable {
   /// XXH3. All its bits are of use, and the same key has the same one everywhere in the process.
   static uint64_t hash(std::string_view key);
 
-  KeyShard& shard(uint64_t hash) const { return *shards_[(hash >> 1) >> shard_shift_]; }
+  size_t shard_number(uint64_t hash) const { return (hash >> 1) >> shard_shift_; }
+  KeyShard& shard(uint64_t hash) const { return *shards_[shard_number(hash)]; }
   size_t shards() const { return shards_.size(); }
   KeyShard& shard_at(size_t number) const { return *shards_[number]; }
 
@@ -261,6 +265,19 @@ class KeyTable {
   unsigned shard_shift_;
   std::vector<std::unique_ptr<KeyShard>> shards_;
 };
+
+template <class F>
+void KeyShard::erase_if(uint64_t hash, F&& f) {
+  for (KeyEntry* found = nullptr;; found = nullptr) {
+    index_.find(tag_of(hash), [&](uint32_t block) {
+      KeyEntry& entry = entry_at(block);
+      if (entry.hash() == hash && f(static_cast<const KeyEntry&>(entry))) found = &entry;
+      return found != nullptr;
+    });
+    if (!found) return;
+    erase(*found);
+  }
+}
 
 template <class F>
 size_t KeyShard::walk(size_t from, size_t most, F&& f) {

@@ -23,10 +23,17 @@ struct TtlRule {
   Mode mode = Mode::kEnforce;
 };
 
+/// What of a rule's keys is answered from the near cache.
+struct NearRule {
+  int64_t ttl_ms = 30'000;               // a reply is not kept for longer
+  uint64_t max_value_bytes = 64u << 10;  // a reply that is larger is not kept
+};
+
 struct Rule {
   std::string name;
   std::vector<std::string> match;  // Redis globs, any of them
   std::optional<TtlRule> ttl;
+  std::optional<NearRule> near = {};
   uint64_t max_value_bytes = 0;  // 0: no limit of its own
 };
 

@@ -66,6 +66,11 @@ struct TtlConditionLine {
   TtlCondition condition;
 };
 
+struct NearLine {
+  NearRead near_read;
+  std::string_view names;
+};
+
 struct KeysByHand {
   std::string_view name;
   std::span<const KeySpec> keys;
@@ -112,6 +117,7 @@ struct ByHand {
   const TtlLine* ttl = nullptr;
   const TtlConditionLine* ttl_condition = nullptr;
   std::string_view lazy_form;
+  NearRead near_read;
 };
 
 consteval size_t fact_named_by_hand(std::string_view name) {
@@ -172,6 +178,16 @@ consteval void collect_lazy_forms(std::array<ByHand, kFactCount>& all) {
   }
 }
 
+consteval void collect_near_reads(std::array<ByHand, kFactCount>& all) {
+  for (const NearLine& line : kNearLines) {
+    for_each_name(line.names, [&](size_t i) {
+      const Fact& fact = kSortedFacts[i];
+      if (!(fact.flags & kFlagReadOnly) || fact.first_key != 1) throw "kNearLines: not a read of its first argument";
+      all[i].near_read = line.near_read;
+    });
+  }
+}
+
 consteval std::array<ByHand, kFactCount> collect_by_hand() {
   std::array<ByHand, kFactCount> all{};
   for (const HandlingLine& line : kHandlingLines) {
@@ -185,6 +201,7 @@ consteval std::array<ByHand, kFactCount> collect_by_hand() {
   collect_timeouts(all);
   collect_ttl_effects(all);
   collect_lazy_forms(all);
+  collect_near_reads(all);
   for (const std::string_view name : kMayReplicate) all[fact_named_by_hand(name)].may_replicate = true;
   for (size_t i = 0; i < kFactCount; i++)
     if (!all[i].line && kSortedFacts[i].key_count == 0) throw "kHandlingLines lacks a command that has no keys";
@@ -219,6 +236,7 @@ constexpr CommandSpec make_spec(const Fact& fact, const ByHand& by_hand, size_t 
   if (by_hand.timeout) spec.timeout_in_ms = by_hand.timeout->milliseconds;
   spec.ttl = by_hand.ttl ? by_hand.ttl->effect : TtlEffect::kNone;
   spec.lazy_form = by_hand.lazy_form;
+  spec.near_read = by_hand.near_read;
   if (by_hand.ttl_condition) spec.ttl_condition = by_hand.ttl_condition->condition;
   spec.may_write = (fact.flags & kFlagWrite) != 0 || by_hand.may_replicate;
   return spec;

@@ -88,6 +88,15 @@ struct TtlCondition {
   std::string_view spares_unless = {};
 };
 
+/// Whether a command's reply may be kept and given again: a reply that depends on one key alone.
+enum class NearRead : uint8_t {
+  kNo,
+  kReply,  // on its first key, if it has no other (EXISTS)
+  kByKey,  // each element on a key of its own, as the reply of GET would (MGET)
+  kTtl,    // on what is known of a key that has such replies, in seconds
+  kPttl,   // likewise, in milliseconds
+};
+
 // Bits of CommandSpec::flags, named as COMMAND INFO names them.
 enum CommandFlag : uint32_t {
   kFlagWrite = 1u << 0, kFlagReadOnly = 1u << 1, kFlagDenyOom = 1u << 2, kFlagAdmin = 1u << 3, kFlagPubSub = 1u << 4,
@@ -157,6 +166,7 @@ struct CommandSpec {
   bool timeout_in_ms = false;
   TtlEffect ttl = TtlEffect::kNone;
   TtlCondition ttl_condition = {};
+  NearRead near_read = NearRead::kNo;
   /// It writes, or its effect may reach the replicas though it is no write command (PUBLISH, EVAL ...).
   bool may_write = false;
   /// The command that does the same for the client and frees memory in the background (of DEL); empty: there is none.

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "proxy/core/handlers.h"
+#include "proxy/core/near.h"
 #include "proxy/core/parsed_request.h"
 #include "proxy/core/session.h"
 #include "proxy/core/transaction.h"
@@ -177,6 +178,23 @@ bool handled_by_mode(Session& session, const Command& command, const CommandSpec
   return (session.modes() & Session::kQueueing) && session.transaction().queue(command, spec);
 }
 
+// By way of the near cache. False: the session is paused first.
+bool run_near(Near& near, Session& session, const Command& command, const CommandSpec& spec) {
+  switch (near.handle(session, command, spec)) {
+    case Near::Way::kAnswered:
+      return true;
+    case Near::Way::kOrdinary:
+      run(session, command, spec);
+      near.end_unused_touch(session);
+      return true;
+    default:
+      session.worker().stats().requests.subtract();
+      session.put_off_command();
+      session.pause(Session::kNear);
+      return false;
+  }
+}
+
 }  // namespace
 
 void run(Session& session, const Command& command, const CommandSpec& spec) {
@@ -224,6 +242,11 @@ bool handle(Session& session, const Command& command) {
     session.pause(Session::kQuiet);
     return false;
   }
+  // Whoever watches is shown each command once, so none may be put off by the near cache.
+  if (session.worker().gate().busy() && session.near_fills + session.near_reads > 0) [[unlikely]] {
+    session.pause(Session::kQuiet);
+    return false;
+  }
   if (session.worker().gate().busy() && spec && !session.worker().gate().pass(session, command, *spec)) [[unlikely]]
     return false;
   session.worker().stats().requests.add();
@@ -242,6 +265,7 @@ bool handle(Session& session, const Command& command) {
   } else if (admit(session, *spec) && fits(session, command, *spec)) [[likely]] {
     if (session.modes() != 0 && handled_by_mode(session, command, *spec)) [[unlikely]]
       return true;
+    if (Near* near = session.worker().near(); near && near->on()) return run_near(*near, session, command, *spec);
     run(session, command, *spec);
   }
   return true;

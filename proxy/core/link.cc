@@ -44,7 +44,7 @@ void Link::push(const Request& request, std::string_view bytes) {
 }
 
 void Link::send(const Request& request, std::string_view bytes) {
-  if (request.flags & (kScript | kPiece)) [[unlikely]]
+  if ((request.flags & (kScript | kPiece)) && request.session) [[unlikely]]
     tell_scripts(bytes, (request.flags & (kPiece | kScript)) == kPiece);
   submit(request, bytes);
 }

@@ -6,6 +6,7 @@
 // the clients' later requests wait (HoldTable). If somebody has waited for a second, the reply is read as fast as it
 // comes, into the client's output, whose limit then decides.
 #include "proxy/core/link.h"
+#include "proxy/core/near.h"
 #include "proxy/core/session.h"
 #include "proxy/core/worker.h"
 
@@ -108,6 +109,7 @@ void Link::lose_passing() {
   Session* session = lost.request.session;
   if (session->holds() > 0) worker_.holds().on_answered(lost);
   session->end_parts();
+  if (lost.request.touch) worker_.near()->end(lost.request);
   session->close();
   session->release();
 }

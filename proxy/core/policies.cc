@@ -13,11 +13,14 @@ namespace {
 using Mode = policy::TtlRule::Mode;
 
 policy::Rule make_rule(const config::RuleSettings& from) {
-  policy::Rule rule{.name = from.name, .match = from.match, .ttl = {}, .max_value_bytes = from.max_value_bytes};
+  policy::Rule rule{
+      .name = from.name, .match = from.match, .ttl = {}, .near = {}, .max_value_bytes = from.max_value_bytes};
   if (const auto& ttl = from.ttl) {
     const Mode mode = ttl->mode == "reject" ? Mode::kReject : ttl->mode == "observe" ? Mode::kObserve : Mode::kEnforce;
     rule.ttl = {.default_ms = ttl->default_ms, .max_ms = ttl->max_ms, .jitter = ttl->jitter, .mode = mode};
   }
+  if (const auto& near = from.near_cache)
+    rule.near = {.ttl_ms = near->ttl_ms, .max_value_bytes = near->max_value_bytes};
   return rule;
 }
 
@@ -39,6 +42,10 @@ std::string describe_rule(const policy::Rule& rule) {
   std::string text = rule.name + ':';
   for (const std::string& glob : rule.match) text += " \"" + glob + '"';
   if (rule.ttl) text += "; " + describe_ttl(*rule.ttl);
+  if (rule.near) {
+    text += "; near_cache ttl " + config::format_duration(rule.near->ttl_ms) + ", max_value " +
+            config::format_size(rule.near->max_value_bytes);
+  }
   if (rule.max_value_bytes > 0) text += "; max_value " + config::format_size(rule.max_value_bytes);
   return text;
 }

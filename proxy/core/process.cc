@@ -17,6 +17,9 @@ Process::Process(config::Settings settings, uint32_t workers, int64_t started_us
     : settings_(std::move(settings)), started_us_(started_us), run_id_(std::move(run_id)), server_stats_(workers) {
   for (uint32_t i = 0; i < workers; ++i) boards_.push_back(std::make_unique<WorkerBoard>());
   policies_ = make_policies(settings_);
+  if (settings_.near_cache.memory_bytes > 0) {
+    near_cache_ = std::make_unique<policy::NearCache>(settings_.near_cache.memory_bytes, resp::kSlots);
+  }
 }
 
 policy::PoliciesPtr Process::policies() const {
@@ -64,6 +67,14 @@ std::vector<std::pair<std::string_view, uint64_t>> Process::totals() const {
 #define CORRAL_SUM_COUNTER(name) add(#name, &Stats::name);
   CORRAL_COUNTERS(CORRAL_SUM_COUNTER)
 #undef CORRAL_SUM_COUNTER
+  if (near_cache_) {
+    const auto now = near_cache_->totals();
+    for (auto& [name, value] : result) {
+      if (name == "near_cache_keys") value = now.keys;
+      if (name == "near_cache_bytes") value = now.bytes;
+      if (name == "near_cache_evictions") value = now.evictions;
+    }
+  }
   return result;
 }
 

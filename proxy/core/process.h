@@ -13,8 +13,10 @@
 #include <vector>
 
 #include "config/settings.h"
+#include "policy/near_cache.h"
 #include "policy/policies.h"
 #include "proxy/core/gate.h"
+#include "proxy/core/near_links.h"
 #include "proxy/core/pubsub_registry.h"
 #include "proxy/core/script_registry.h"
 #include "proxy/core/server_stats.h"
@@ -78,6 +80,9 @@ class Process {
   std::vector<uint16_t> slots_touched_since(int64_t since_us) const;
   int64_t touched_known_since_us() const { return started_us_; }
 
+  /// Null if there is no memory for one.
+  policy::NearCache* near_cache() const { return near_cache_.get(); }
+  NearLinkNumbers& near_links() { return near_links_; }
   ScriptRegistry& scripts() { return scripts_; }
   ServerStats& server_stats() { return server_stats_; }
   SlowLog& slow_log() { return slow_log_; }
@@ -115,6 +120,8 @@ class Process {
   SlowLog slow_log_;
   SystemFacts system_;
   PubSubRegistry pubsub_;
+  std::unique_ptr<policy::NearCache> near_cache_;
+  NearLinkNumbers near_links_;
   std::atomic<uint64_t> next_client_id_{1};
   std::atomic<uint32_t> upstream_databases_{16};
 

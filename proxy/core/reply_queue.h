@@ -40,10 +40,17 @@ class ReplyQueue {
 
   /// Gives `reply` to the request with `ticket`, once. What is now due in line goes to `output`.
   void complete(Ticket ticket, std::string_view reply, ByteQueue& output) {
-    assert(ticket - head_ < size());
+    complete_with(
+        ticket, reply.size(), [reply](char* out) { std::memcpy(out, reply.data(), reply.size()); }, output);
+  }
+
+  /// Likewise; `fill(char*)` writes the reply, `size` bytes, if it is not muted or empty.
+  template <class Fill>
+  void complete_with(Ticket ticket, size_t size, Fill&& fill, ByteQueue& output) {
+    assert(ticket - head_ < this->size());
     Entry& entry = at(ticket);
-    if (ticket != head_) return keep(entry, reply);
-    if (!entry.muted && !reply.empty()) output.append(reply);
+    if (ticket != head_) return keep(entry, size, fill);
+    if (!entry.muted && size > 0) fill(output.reserve(size));
     ++head_;
     while (head_ != tail_ && at(head_).done) {
       Entry& next = at(head_++);
@@ -67,13 +74,14 @@ class ReplyQueue {
   Entry& at(uint32_t index) { return entries_[index & (capacity_ - 1)]; }
   size_t bytes() const { return capacity_ * sizeof(Entry); }
 
-  void keep(Entry& entry, std::string_view reply) {
+  template <class Fill>
+  void keep(Entry& entry, size_t size, Fill&& fill) {
     entry.done = true;
-    if (entry.muted || reply.empty()) return;
-    entry.data = static_cast<char*>(pool_->take(reply.size()));
-    entry.size = static_cast<uint32_t>(reply.size());
-    kept_bytes_ += reply.size();
-    std::memcpy(entry.data, reply.data(), reply.size());
+    if (entry.muted || size == 0) return;
+    entry.data = static_cast<char*>(pool_->take(size));
+    entry.size = static_cast<uint32_t>(size);
+    kept_bytes_ += size;
+    fill(entry.data);
   }
 
   void drop(Entry& entry) {

@@ -2,6 +2,7 @@
 
 #include "policy/ttl.h"
 #include "proxy/core/handlers.h"
+#include "proxy/core/near.h"
 #include "proxy/core/parsed_request.h"
 #include "proxy/core/session.h"
 #include "proxy/core/ttl_look.h"
@@ -34,12 +35,20 @@ class NumberTask final : public Task {
   const Request whole_;  // holds a reference to the session
 };
 
+void refuse_looked(Session& session, NearTouch* touch, std::string_view error) {
+  if (touch) session.worker().near()->touches().end(touch, session);
+  session.reply_error(error);
+}
+
 void look_first(Session& session, const Command& command, const CommandSpec& spec, uint16_t slot) {
   const std::string bytes(command.bytes());
-  TtlLook::start(session, {{bytes, &spec}}, slot, nullptr, [&session, &spec, slot, bytes](std::string_view error) {
-    if (!error.empty()) return session.reply_error(error);
-    send_part(session.worker(), session.request_for_reply(slot, request_flags(spec)), bytes);
-  });
+  NearTouch* touch = session.take_touch();
+  TtlLook::start(session, {{bytes, &spec}}, slot, nullptr,
+                 [&session, &spec, slot, bytes, touch](std::string_view error) {
+                   if (!error.empty()) return refuse_looked(session, touch, error);
+                   session.set_touch(touch);
+                   send_part(session.worker(), session.request_for_reply(slot, request_flags(spec)), bytes);
+                 });
 }
 
 bool send_with_follow_ups(Session& session, const Command& command, const CommandSpec& spec, uint16_t slot) {

@@ -46,7 +46,7 @@ void Session::pause(Pause reason) {
 
 void Session::resume(Pause reason) {
   if (!(paused_ & reason)) return;
-  paused_ &= static_cast<uint8_t>(~reason);
+  paused_ &= static_cast<uint16_t>(~reason);
   if (paused_ == 0) worker_.continue_later(this);
 }
 
@@ -67,16 +67,26 @@ void Session::protocol_error(std::string_view error) {
 ReplyQueue::Ticket Session::expect_reply() { return replies_.push(replies_off_ || skip_this_); }
 
 void Session::complete(ReplyQueue::Ticket ticket, std::string_view reply) {
-  if (!socket_) return;
+  if (!may_take(static_cast<uint32_t>(reply.size()))) return;
+  replies_.complete(ticket, reply, output_);
+  flush_soon();
+}
+
+// False: the client is gone, or is now, since it does not read what it gets.
+bool Session::may_take(uint32_t reply_size) {
+  if (!socket_) return false;
   const uint64_t waiting = output_.size() + replies_.kept_bytes();
   if (waiting > worker_.settings().limits.client_output_bytes) [[unlikely]] {
     worker_.stats().clients_overrun.add();
-    return close();
+    close();
+    return false;
   }
-  const auto size = static_cast<uint32_t>(reply.size());
-  largest_reply_ = judged_ ? std::max(largest_reply_, size) : size;
+  largest_reply_ = judged_ ? std::max(largest_reply_, reply_size) : reply_size;
   judged_ = true;
-  replies_.complete(ticket, reply, output_);
+  return true;
+}
+
+void Session::flush_soon() {
   if ((paused_ & kQuiet) && replies_.empty()) [[unlikely]]
     resume(kQuiet);
   if (!dirty) worker_.flush_later(this);
@@ -134,6 +144,7 @@ Request Session::request_for_reply(uint16_t slot, uint8_t flags) {
   request.ticket = sink_.task ? sink_.part : expect_reply();
   request.slot = slot;
   request.flags = flags;
+  if (!sink_.task) request.touch = take_touch();
   request.since_ms = worker_.now_ms();
   return request;
 }
@@ -189,7 +200,7 @@ void Session::on_hang_up() {
 
 void Session::on_end() {
   ended_ = true;
-  if (upload_) return close();  // what is being received will never be whole
+  if (upload_) return close();                   // what is being received will never be whole
   if (paused_ == 0 && !resumable) drop_input();  // half a request, of which nothing more comes
   after_output();
 }

@@ -26,6 +26,7 @@
 namespace corral::core {
 
 class Link;
+struct NearTouch;
 class Subscriptions;
 class Transaction;
 class Upload;
@@ -122,6 +123,20 @@ class Session final : public Endpoint {
   /// For a reply that CLIENT REPLY OFF does not hide.
   Request request_for_push();
 
+  /// A reply of `size` bytes, which `fill(char*)` writes.
+  template <class Fill>
+  void reply_with(uint32_t size, Fill&& fill) {
+    const ReplyQueue::Ticket ticket = expect_reply();
+    if (!may_take(size)) return;
+    replies_.complete_with(ticket, size, fill, output_);
+    flush_soon();
+  }
+  /// What its next request touches of the near cache; the request takes it.
+  void set_touch(NearTouch* touch) { touch_ = touch; }
+  NearTouch* take_touch() { return std::exchange(touch_, nullptr); }
+  /// The command that was begun last is to come again.
+  void put_off_command() { skip_next_ = std::exchange(skip_this_, false); }
+
   // References: one for each request under way and each hold.
   void add_reference() { ++references_; }
   void release();
@@ -132,7 +147,7 @@ class Session final : public Endpoint {
   void remove_hold();
 
   // Reading stops until every reason is gone.
-  enum Pause : uint8_t {
+  enum Pause : uint16_t {
     kFull = 1,
     kLookup = 2,
     kHeld = 4,
@@ -141,6 +156,7 @@ class Session final : public Endpoint {
     kBlocked = 32,   // a command waits at a node for what others do (BLPOP); ends also when the client hangs up
     kByClient = 64,  // CLIENT PAUSE
     kUpload = 128,   // a large request goes to its node as it comes, and the node has to take it first
+    kNear = 256,     // replies of the near cache's fills, or of what went past it, have to come first
   };
   void pause(Pause reason);
   void resume(Pause reason);
@@ -212,8 +228,10 @@ class Session final : public Endpoint {
   void note_written(NodeId node) { written_ |= uint64_t{1} << (node & 63); }
   void forget_written(uint64_t nodes) { written_ &= ~nodes; }
 
-  bool dirty = false;      // in the worker's list of sessions to flush
-  bool resumable = false;  // in the worker's list of sessions whose input goes on
+  bool dirty = false;       // in the worker's list of sessions to flush
+  bool resumable = false;   // in the worker's list of sessions whose input goes on
+  uint32_t near_fills = 0;  // of the near cache, for whose replies it waits
+  uint32_t near_reads = 0;  // under way past the near cache, of keys that it is for
 
  private:
   std::string flags() const;
@@ -227,6 +245,8 @@ class Session final : public Endpoint {
   size_t feed_skipped(const char* data, size_t size);
   size_t feed_upload(const char* data, size_t size);
   void keep(const char* data, size_t size, resp::RequestScanner& scanner);
+  bool may_take(uint32_t reply_size);
+  void flush_soon();
   bool too_full(uint32_t share) const;
   void after_output();
   void wait_for_backlog();
@@ -248,6 +268,7 @@ class Session final : public Endpoint {
   std::unique_ptr<resp::RequestStream> skipped_;  // what is left of a request that has been refused
   std::string lookup_error_;
   uint64_t written_ = 0;
+  NearTouch* touch_ = nullptr;  // of its next request
   ClientAddresses addresses_;
   LinkKind link_kind_;
   uint32_t references_ = 0;
@@ -258,7 +279,7 @@ class Session final : public Endpoint {
   uint32_t active_ms_;      // when it last sent something
   uint32_t largest_reply_;  // so far; a guess before the first
   const resp::CommandSpec* last_command_ = nullptr;
-  uint8_t paused_ = 0;        // of Pause
+  uint16_t paused_ = 0;       // of Pause
   uint8_t modes_ = 0;         // of Mode
   bool replies_off_ = false;  // CLIENT REPLY OFF
   bool skip_next_ = false;    // CLIENT REPLY SKIP

@@ -6,6 +6,7 @@
 
 #include "proxy/core/exec_task.h"
 #include "proxy/core/handlers.h"
+#include "proxy/core/near.h"
 #include "proxy/core/parsed_request.h"
 #include "proxy/core/rules.h"
 #include "proxy/core/session.h"
@@ -145,8 +146,10 @@ void Transaction::exec() {
   }
   const auto kept = std::make_shared<std::vector<Item>>(std::move(items));
   TtlLook::start(session_, std::move(writes), slot, link_,
-                 [this, kept, slot, watching = link_](std::string_view error) {
+                 [this, kept, slot, watching = link_, touch = session_.take_touch()](std::string_view error) {
+                   session_.set_touch(touch);
                    exec_looked(std::move(*kept), slot, watching, error);
+                   if (Near* near = session_.worker().near()) near->end_unused_touch(session_);
                  });
 }
 

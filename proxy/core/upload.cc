@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "proxy/core/near.h"
 #include "proxy/core/rules.h"
 #include "proxy/core/session.h"
 #include "proxy/core/worker.h"
@@ -35,6 +36,7 @@ Request request_for(Session& session, const PartialInput& input) {
   const auto head = input.scanner.head(input.bytes.data());
   const CommandSpec* spec = spec_of(head);
   session.begin_command(spec);
+  if (Near* near = session.worker().near(); near && near->on()) near->touches().begin(session, head.command, *spec);
   return session.request_for_reply(session.worker().slot_of(head.command.arg(spec->only_key)), kMayWait | kNodeBound);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "proxy/core/handlers.h"
+#include "proxy/core/near.h"
 #include "proxy/core/pubsub_hub.h"
 #include "proxy/core/pubsub_subscribers.h"
 #include "proxy/core/topology_keeper.h"
@@ -39,6 +40,7 @@ Worker::Worker(Process& process, Transport& transport, uint32_t index, uint64_t 
       holds_(*this),
       own_links_(*this),
       subscribers_(std::make_unique<Subscribers>(*this)) {
+  if (auto* cache = process.near_cache()) near_ = std::make_unique<Near>(*this, *cache);
   if (index != 0) return;
   keeper_ = std::make_unique<TopologyKeeper>(*this);
   hub_ = std::make_unique<PubSubHub>(*this);
@@ -48,6 +50,12 @@ Worker::~Worker() = default;
 
 void Worker::start() {
   if (keeper_) keeper_->start();
+  if (near_) near_->start();
+}
+
+void Worker::set_policies(policy::PoliciesPtr policies) {
+  policies_ = std::move(policies);
+  if (near_) near_->on_new_rules();
 }
 
 void Worker::begin_turn(uint64_t now_ms) {
@@ -255,6 +263,8 @@ void Worker::send_to_sentinel(Request request, NodeId sentinel, std::string_view
 
 void Worker::answer(const Request& request, std::string_view reply) {
   Session* session = request.session;
+  if (request.touch) [[unlikely]]
+    near_->end(request);
   if (request.task) {
     request.task->on_reply(request.ticket, reply);
   } else if (session) {
@@ -346,6 +356,7 @@ void Worker::on_upstream_lost(Link& link, const Link::Pending& pending, bool may
 
 void Worker::on_link_failed(Link& link, bool was_ready, std::string_view reason) {
   stats().upstream_errors.add();
+  if (near_ && link.kind().tracking() == Tracking::kOptIn) near_->links().on_failed(link);
   if (was_ready || link.failures() == 1) {
     const bool shared = link.number == 0;  // of others there may be thousands
     transport_.log(
@@ -355,9 +366,13 @@ void Worker::on_link_failed(Link& link, bool was_ready, std::string_view reason)
   refresh_topology();
 }
 
-void Worker::on_link_ready(Link&) {}
+void Worker::on_link_ready(Link& link) {
+  if (near_ && link.kind().tracking() == Tracking::kOptIn) near_->links().on_ready(link);
+}
 
-void Worker::on_push(Link&, std::string_view) {}
+void Worker::on_push(Link& link, std::string_view push) {
+  if (near_ && link.kind().tracking() == Tracking::kOptIn) near_->links().on_push(link, push);
+}
 
 void Worker::share_map(const SlotMapPtr& map) {
   set_map(map);
@@ -368,7 +383,8 @@ void Worker::share_map(const SlotMapPtr& map) {
 
 void Worker::set_map(SlotMapPtr map) {
   if (map->version <= map_->version) return;
-  map_ = std::move(map);
+  const SlotMapPtr before = std::exchange(map_, std::move(map));
+  if (near_) near_->on_new_map(*before);
   holds_.on_new_map(*map_);
   if (hub_) hub_->on_new_map();
 }

@@ -22,6 +22,7 @@
 
 namespace corral::core {
 
+class Near;
 class PubSubHub;
 class Subscribers;
 class TopologyKeeper;
@@ -61,7 +62,7 @@ class Worker {
   const SlotMap& map() const { return *map_; }
   /// What is in force for what is handled now.
   const policy::Policies& policies() const { return *policies_; }
-  void set_policies(policy::PoliciesPtr policies) { policies_ = std::move(policies); }
+  void set_policies(policy::PoliciesPtr policies);
   uint32_t index() const { return index_; }
   /// One node has every key (standalone, sentinel).
   bool one_owner() const { return one_owner_; }
@@ -143,6 +144,8 @@ class Worker {
   /// Asks the keeper (of whatever worker) for a fresh topology.
   void refresh_topology();
   TopologyKeeper* keeper() { return keeper_.get(); }
+  /// The near cache; null if there is no memory for it.
+  Near* near() { return near_.get(); }
   Subscribers& subscribers() { return *subscribers_; }
   /// Of pub/sub for all workers; on worker 0 only, else null.
   PubSubHub* hub() { return hub_.get(); }
@@ -248,6 +251,7 @@ class Worker {
   std::unique_ptr<Subscribers> subscribers_;
   std::unique_ptr<PubSubHub> hub_;
   SeenScripts seen_scripts_;
+  std::unique_ptr<Near> near_;
 };
 
 }  // namespace corral::core

@@ -20,11 +20,13 @@ Settings all_changed() {
   s.upstream = {"sentinel", {{"a", 1}, {"1.2.3.4", 2}}, "ma\"ster", 1,   3'600'000, 100,
                 "us\\er",   "p\"a\tss\x01 \xc3\xa9",    "watcher",  "pw"};
   s.guard = {{"KEYS", "CONFIG SET"}, "deny", "del", 4096};
+  s.near_cache = {1 << 20, 333};
   s.limits = {65537, 3, 1ull << 40, 99, 131072};
   s.log_level = "off";
-  s.rules = {{"first \"one\"", {"a:*", "b\\*[c]\t"}, TtlSettings{1000, 2500, 0.25, "reject"}, 77},
-             {"second", {"*"}, {}, 0},
-             {"third", {"x"}, TtlSettings{1, 0, 1, "observe"}, 0}};
+  s.rules = {
+      {"first \"one\"", {"a:*", "b\\*[c]\t"}, TtlSettings{1000, 2500, 0.25, "reject"}, 77, NearSettings{500, 99}},
+      {"second", {"*"}, {}, 0},
+      {"third", {"x"}, TtlSettings{1, 0, 1, "observe"}, 0}};
   return s;
 }
 
@@ -90,8 +92,10 @@ TEST(PrintSettings, ExampleOfARuleLoadsWithoutItsCommentSigns) {
   const auto loaded = load_text(text, "example");
   ASSERT_TRUE(loaded) << loaded.error << text;
   ASSERT_EQ(loaded->rules.size(), 1u);
-  EXPECT_EQ(loaded->rules[0],
-            (RuleSettings{"pages", {"cache:*", "page:*"}, TtlSettings{300'000, 3'600'000, 0.1, "enforce"}, 1u << 20}));
+  EXPECT_EQ(
+      loaded->rules[0],
+      (RuleSettings{
+          "pages", {"cache:*", "page:*"}, TtlSettings{300'000, 3'600'000, 0.1, "enforce"}, 1u << 20, NearSettings{}}));
 }
 
 TEST(FixedChanges, WhatAReloadPutsInForceIsNotAmongThem) {

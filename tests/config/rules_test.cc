@@ -83,11 +83,11 @@ TEST(LoadRulesError, RulesAreAListOfSections) {
 
 TEST(LoadRulesError, UnknownMembersAreNamedWithWhatThereIs) {
   EXPECT_EQ(error_in_rule("matches = \"a\""),
-            "test.toml:3: unknown setting rule.matches; [[rule]] has name, match, max_value, ttl");
+            "test.toml:3: unknown setting rule.matches; [[rule]] has name, match, max_value, ttl, near_cache");
   EXPECT_EQ(error_in_rule("ttl = { defualt = \"1s\" }"),
             "test.toml:3: unknown setting rule.ttl.defualt; [rule.ttl] has default, max, jitter, mode");
   EXPECT_EQ(error_in_rule("[rule.tll]\n"),
-            "test.toml:3: unknown setting rule.tll; [[rule]] has name, match, max_value, ttl");
+            "test.toml:3: unknown setting rule.tll; [[rule]] has name, match, max_value, ttl, near_cache");
 }
 
 TEST(LoadRulesError, MatchIsThereAndNeverEmpty) {
@@ -158,6 +158,23 @@ TEST(LoadRulesError, GuardChoosesFromLists) {
   EXPECT_EQ(error_of("[guard]\nkeys = \"allow\""),
             "test.toml:2: guard.keys is \"allow\"; it must be one of \"scan\" \"deny\"");
   EXPECT_EQ(error_of("[guard]\ndel = \"\""), "test.toml:2: guard.del is \"\"; it must be one of \"unlink\" \"del\"");
+}
+
+TEST(Rules, NearCache_HasDefaultsWhereItIsNamed) {
+  const auto rules = rules_of(
+      "[[rule]]\nmatch = \"a\"\n[[rule]]\nmatch = \"b\"\nnear_cache = {}\n"
+      "[[rule]]\nmatch = \"c\"\nnear_cache = { ttl = \"5s\", max_value = \"1KiB\" }");
+  ASSERT_EQ(rules.size(), 3u);
+  EXPECT_FALSE(rules[0].near_cache);
+  EXPECT_EQ(rules[1].near_cache, (NearSettings{.ttl_ms = 30'000, .max_value_bytes = 64 << 10}));
+  EXPECT_EQ(rules[2].near_cache, (NearSettings{.ttl_ms = 5'000, .max_value_bytes = 1 << 10}));
+  EXPECT_EQ(error_in_rule("near_cache = true"),
+            "test.toml:3: rule.near_cache is true; it must be a section, [rule.near_cache]");
+  EXPECT_EQ(error_in_rule("near_cache = { ttl = \"0s\" }"),
+            "test.toml:3: rule.near_cache.ttl is \"0s\"; it must be a duration from \"1ms\" to \"1d\" (a whole number "
+            "and a unit: ms s m h d)");
+  EXPECT_EQ(error_in_rule("near_cache = { size = \"1KiB\" }"),
+            "test.toml:3: unknown setting rule.near_cache.size; [rule.near_cache] has ttl, max_value");
 }
 
 }  // namespace

@@ -63,12 +63,14 @@ class FakeTransport final : public Transport {
     posted.emplace_back(worker, std::move(work));
   }
   uint64_t random() override { return 0; }
+  uint64_t clock_ms() override { return clock; }
   int64_t wall_clock_us() override { return wall_us; }
   void log(LogLevel, std::string_view text) override { logged.emplace_back(text); }
 
   std::deque<std::unique_ptr<FakeSocket>> sockets;
   std::vector<std::pair<uint32_t, std::function<void(Worker&)>>> posted;  // not run
   std::vector<std::string> logged;
+  uint64_t clock = 0;  // the last turn's
   int64_t wall_us = 1'700'000'000'000'000;
 };
 

@@ -117,6 +117,7 @@ void Stage::lose(const config::Address& node, std::string_view reason) {
 }
 
 void Stage::turn(const std::function<void()>& event) {
+  transport.clock = now_ms;
   worker.begin_turn(now_ms);
   event();
   int turns = 1;

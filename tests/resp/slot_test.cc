@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "resp/slot_tag.h"
 #include "support.h"
 
 namespace corral::test {
@@ -52,6 +53,15 @@ TEST(Slot, key_slot_WithTag_CountsTheTagOnly) {
 TEST(Slot, key_slot_WithEmptyOrOpenTag_CountsTheWholeKey) {
   for (const std::string_view key : {"foo{}{bar}", "{}", "foo{bar", "foo}bar", "{"}) {
     EXPECT_EQ(resp::key_slot(key), bitwise_crc16(key) % resp::kSlots) << key;
+  }
+}
+
+TEST(SlotTag, slot_tag_OfEverySlot_IsInItAndShort) {
+  for (uint16_t slot = 0; slot < resp::kSlots; ++slot) {
+    const std::string_view tag = resp::slot_tag(slot);
+    ASSERT_EQ(resp::key_slot(tag), slot);
+    ASSERT_LE(tag.size(), 4u);
+    ASSERT_EQ(resp::key_slot(std::string("{").append(tag).append("}any{thing}")), slot);
   }
 }
 

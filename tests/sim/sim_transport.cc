@@ -78,6 +78,8 @@ void SimTransport::post(uint32_t worker, std::function<void(core::Worker&)> work
   other.wake_after(loop().random().between(1, kGatherUs));
 }
 
+uint64_t SimTransport::clock_ms() { return start_ms_ + static_cast<uint64_t>(loop().now_us() / 1000); }
+
 int64_t SimTransport::wall_clock_us() { return kWallClockUs + loop().now_us(); }
 
 void SimTransport::log(core::LogLevel, std::string_view text) {

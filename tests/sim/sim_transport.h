@@ -34,6 +34,7 @@ class SimTransport final : public core::Transport {
   void close(core::Socket* socket) override;
   void post(uint32_t worker, std::function<void(core::Worker&)> work) override;
   uint64_t random() override { return random_.next(); }
+  uint64_t clock_ms() override;
   int64_t wall_clock_us() override;
   void log(core::LogLevel level, std::string_view text) override;
 

@@ -1,0 +1,199 @@
+#include "policy/near_cache.h"
+
+#include <algorithm>
+
+namespace corral::policy {
+
+NearCache::NearCache(uint64_t memory_bytes, uint16_t slots)
+    : table_(memory_bytes),
+      fills_(table_.shards()),
+      slot_epochs_(new std::atomic<uint32_t>[slots] {}),
+      links_(new Link[kMostLinks]) {}
+
+// The version that the asker speaks is no part of it: a fill answers both.
+uint64_t NearCache::id_of(const NearRead& read) {
+  const uint64_t args = read.args.empty() ? 0 : KeyTable::hash(read.args);
+  return (read.hash ^ args * 0x9E3779B97F4A7C15u) + (uint64_t{read.command} << 48) + (uint64_t{read.database} << 32);
+}
+
+// What is kept of the key; what is not true any more goes.
+KeyEntry* NearCache::find_true(KeyShard& shard, const NearRead& read) {
+  KeyEntry* entry = shard.find(read.key, read.hash, read.database);
+  if (!entry || is_true(entry->state())) return entry;
+  shard.erase(*entry);
+  return nullptr;
+}
+
+const KeyReply* NearCache::find_reply(KeyEntry& entry, const NearRead& read) {
+  if (const KeyReply* reply = KeyShard::find_reply(entry, {read.command, kAnyResp, read.args})) return reply;
+  return KeyShard::find_reply(entry, {read.command, read.resp, read.args});
+}
+
+// One that may still be joined.
+NearFill* NearCache::find_fill(const NearRead& read, uint32_t generation) {
+  auto& under_way = fills_of(read.hash).under_way;
+  const auto it = under_way.find(id_of(read));
+  if (it == under_way.end()) return nullptr;
+  const NearFill& fill = *it->second;
+  const bool same = fill.key_ == read.key && fill.args_ == read.args && fill.command_ == read.command &&
+                    fill.database_ == read.database;
+  const bool sound = fill.generation_ == generation && fill.epoch_ == links_[fill.link_].epoch.load() &&
+                     fill.slot_epoch_ == slot_epochs_[fill.slot_].load();
+  return same && sound ? it->second : nullptr;
+}
+
+void NearCache::take_off(const NearRead& read, const NearPlace& place, uint32_t generation, NearFill& fill) {
+  fill.key_ = read.key;
+  fill.args_ = read.args;
+  fill.hash_ = read.hash;
+  fill.id_ = id_of(read);
+  fill.generation_ = generation;
+  fill.epoch_ = links_[place.link].epoch.load();
+  fill.slot_epoch_ = slot_epochs_[place.slot].load();
+  fill.database_ = read.database;
+  fill.slot_ = place.slot;
+  fill.link_ = place.link;
+  fill.command_ = read.command;
+  fills_of(fill.hash_).under_way[fill.id_] = &fill;  // in place of one that nobody may join any more
+}
+
+bool NearCache::is_sound(const NearFill& fill, const KeyWatch& watch) const {
+  return watch.generation == fill.generation_ && !is_written(watch) && fill.epoch_ == links_[fill.link_].epoch.load() &&
+         fill.slot_epoch_ == slot_epochs_[fill.slot_].load();
+}
+
+bool NearCache::land(NearFill& fill, const Landing* landing, const std::function<void()>& then) {
+  KeyShard& shard = table_.shard(fill.hash_);
+  const std::lock_guard lock(shard.mutex());
+  KeyWatch& watch = shard.watch(fill.hash_);
+  --watch.flights;
+  auto& under_way = fills_of(fill.hash_).under_way;
+  const auto it = under_way.find(fill.id_);
+  if (it != under_way.end() && it->second == &fill) under_way.erase(it);
+  const bool kept = landing && is_sound(fill, watch) && keep(shard, fill, *landing);
+  then();
+  return kept;
+}
+
+// What another connection vouched for goes: of two connections nobody knows which one's word is newer.
+bool NearCache::keep(KeyShard& shard, const NearFill& fill, const Landing& landing) {
+  KeyEntry* entry = shard.find(fill.key_, fill.hash_, fill.database_);
+  if (entry && !(is_true(entry->state()) && entry->state().link == fill.link_)) {
+    shard.erase(*entry);
+    entry = nullptr;
+  }
+  const bool had_values = entry && entry->state().has_values;
+  const auto add = [&](uint8_t resp, std::string_view bytes, uint8_t flags) {
+    const KeyRead read{fill.command_, resp, fill.args_};
+    if (entry) return shard.add_reply(*entry, read, bytes, landing.until_ms, flags);
+    entry = shard.insert(fill.key_, fill.hash_, fill.database_, read, bytes, landing.until_ms, flags);
+    return entry != nullptr;
+  };
+  bool kept;
+  if (landing.too_large) {
+    kept = add(kAnyResp, {}, kTooLarge);
+  } else if (landing.resp2 == landing.resp3) {
+    kept = add(kAnyResp, landing.resp3, 0);
+  } else {
+    kept = (landing.resp3.empty() || add(3, landing.resp3, 0)) && (landing.resp2.empty() || add(2, landing.resp2, 0));
+  }
+  if (!kept) return false;
+  entry->state() = {.deadline_ms = landing.deadline_ms,
+                    .epoch = fill.epoch_,
+                    .slot_epoch = fill.slot_epoch_,
+                    .link = fill.link_,
+                    .slot = fill.slot_,
+                    .has_values = had_values || !landing.too_large};
+  return true;
+}
+
+std::optional<uint64_t> NearCache::find_deadline(const NearRead& read, uint64_t now_ms) {
+  KeyShard& shard = table_.shard(read.hash);
+  const std::lock_guard lock(shard.mutex());
+  const KeyWatch& watch = shard.watch(read.hash);
+  if (is_written(watch) || must_wait(watch, read)) return {};
+  const KeyEntry* entry = find_true(shard, read);
+  if (!entry || !entry->state().has_values || !vouches(entry->state().link, now_ms)) return {};
+  const uint64_t deadline_ms = entry->state().deadline_ms;
+  if (deadline_ms != 0 && deadline_ms <= now_ms) return {};
+  return deadline_ms;
+}
+
+bool NearCache::begin_touch(uint64_t hash, bool write, bool own_fills) {
+  KeyShard& shard = table_.shard(hash);
+  const std::lock_guard lock(shard.mutex());
+  KeyWatch& watch = shard.watch(hash);
+  if (own_fills && watch.flights > 0) return false;
+  ++(write ? watch.busy : watch.plain);
+  return true;
+}
+
+// What is known only as too large is no value that a later reader could find older than another.
+void NearCache::end_touch(uint64_t hash, bool write) {
+  KeyShard& shard = table_.shard(hash);
+  const std::lock_guard lock(shard.mutex());
+  KeyWatch& watch = shard.watch(hash);
+  --(write ? watch.busy : watch.plain);
+  ++watch.generation;
+  shard.erase_if(hash, [write](const KeyEntry& entry) { return write || entry.state().has_values; });
+}
+
+void NearCache::end_touch_of_all() {
+  drop_all();
+  touches_of_all_.fetch_sub(1);
+}
+
+void NearCache::invalidate(std::string_view key) {
+  const uint64_t hash = KeyTable::hash(key);
+  KeyShard& shard = table_.shard(hash);
+  const std::lock_guard lock(shard.mutex());
+  ++shard.watch(hash).generation;
+  shard.erase_if(hash, [](const KeyEntry&) { return true; });
+}
+
+size_t NearCache::purge(const std::function<bool(std::string_view key)>& matches) {
+  size_t purged = 0;
+  for (size_t i = 0; i < table_.shards(); ++i) {
+    KeyShard& shard = table_.shard_at(i);
+    const std::lock_guard lock(shard.mutex());
+    for (auto& [id, fill] : fills_[i].under_way) {
+      if (matches(fill->key_)) ++shard.watch(fill->hash_).generation;
+    }
+    shard.for_each([&](KeyEntry& entry, std::string_view key) {
+      const bool goes = matches(key);
+      if (goes && is_true(entry.state())) ++purged;
+      return goes;
+    });
+  }
+  return purged;
+}
+
+uint16_t NearCache::add_link() {
+  uint16_t id = link_count_.load();
+  while (id < kMostLinks && !link_count_.compare_exchange_weak(id, id + 1)) {
+  }
+  return id < kMostLinks ? id : kNoLink;
+}
+
+void NearCache::drop_all() {
+  for (uint16_t i = 0; i < link_count_.load(); ++i) drop_link(i);
+}
+
+void NearCache::lose_link(uint16_t link) {
+  links_[link].until_ms.store(0);
+  drop_link(link);
+}
+
+NearCache::Totals NearCache::totals() {
+  Totals totals;
+  for (size_t i = 0; i < table_.shards(); ++i) {
+    KeyShard& shard = table_.shard_at(i);
+    const std::lock_guard lock(shard.mutex());
+    totals.keys += shard.entries();
+    totals.bytes += shard.bytes();
+    totals.evictions += shard.evictions();
+  }
+  return totals;
+}
+
+}  // namespace corral::policy

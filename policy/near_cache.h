@@ -1,0 +1,266 @@
+// The near cache: replies that nodes gave, given again for as long as the guarantees of section 6 of the design hold
+// (a client reads its own writes; of two reads the later never sees an older value; what is written past this process
+// is seen within a bound). One for the process; any thread may call anything.
+//
+// Who does what:
+// - A fill is one read, sent over a connection that vouches for its reply: the node at the other end tracks the key and
+//   says on the same connection when it changes. All fills of a key go over one such connection at a time, so what
+//   comes of them and what is said about them is in one order. Their replies alone are kept.
+// - A touch is anything else that is sent about a key: a write, or a read over an ordinary connection. What is kept of
+//   the key is dropped when a touch is answered, before its client sees the answer: it may have seen the key newer than
+//   what is kept. While a write is unanswered the key is neither filled, served nor joined.
+//
+// The states of a key, as its shard sees them:
+//
+//        read, nothing kept                the fill's reply, if nothing came between
+//   absent ----------------> being filled ------------------------------------------> kept ---> served
+//     ^  ^                        |                                                     |
+//     |  +------------------------+  poisoned: an invalidation, or a touch's answer     |
+//     +---------------------------------------------------------------------------------+
+//        an invalidation, a touch's answer, a TTL, an eviction; the connection, its heartbeat or the slot is lost
+//
+// A poisoned fill still answers those who asked before it was poisoned, and nobody who comes later. Poisoning is a
+// generation that each key shares with others (KeyWatch), so that it costs no look-up; what is kept carries the epochs
+// of its connection and its slot, so that dropping all that hangs on one of these costs one increment.
+//
+// Order on one connection of a client: a client whose fill is under way must not send a touch of the same key (it could
+// overtake the fill), and one whose plain read is under way must not be served from here (it could be older): kWait.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "policy/key_table.h"
+
+namespace corral::policy {
+
+/// What a reply is looked for by.
+struct NearRead {
+  std::string_view key;
+  uint64_t hash = 0;  // KeyTable::hash(key)
+  uint16_t database = 0;
+  uint16_t command = 0;        // CommandSpec::id
+  uint8_t resp = 2;            // the version that the asker speaks
+  bool own_fills = false;      // the asker waits for fills
+  bool own_touches = false;    // the asker waits for plain reads
+  std::string_view args = {};  // those behind the key, as they came
+};
+
+/// Where a key is, and which connection would vouch for what is read of it.
+struct NearPlace {
+  uint16_t slot = 0;
+  uint16_t link = UINT16_MAX;
+};
+
+/// A read over a connection that vouches. Its owner keeps it until land().
+class NearFill {
+ public:
+  virtual ~NearFill() = default;
+
+ private:
+  friend class NearCache;
+  std::string key_, args_;
+  uint64_t hash_ = 0;
+  uint64_t id_ = 0;  // of the read, among those under way
+  uint32_t generation_ = 0, epoch_ = 0, slot_epoch_ = 0;
+  uint16_t database_ = 0, slot_ = 0, link_ = 0, command_ = 0;
+};
+
+class NearCache {
+ public:
+  static constexpr uint16_t kNoLink = UINT16_MAX;
+  static constexpr uint16_t kMostLinks = 4096;
+  static constexpr uint64_t kNeverMs = UINT64_MAX;  // a key without a TTL
+
+  /// `slots`: how many there are. Memory that is not used yet is not taken from the machine.
+  NearCache(uint64_t memory_bytes, uint16_t slots);
+
+  enum class Answer : uint8_t {
+    kServed,  // the asker has been given the reply
+    kJoined,  // the asker has joined a fill
+    kFill,    // the asker has made one, which is to be sent now
+    kPlain,   // to be read over an ordinary connection: a touch (not a write) has begun
+    kWait,    // when what the asker itself waits for has been answered, it is to ask again
+  };
+  /// `clock()` is the time of right now, asked for where
+  /// `now_ms` (monotonic, as all times here) is too coarse. The asker has
+  ///   void serve(const KeyReply&);
+  ///   void join(NearFill&);
+  ///   bool admit();  // whether a fill is wanted, since there is nothing to serve or join
+  ///   NearPlace place();
+  ///   NearFill& make_fill();
+  /// which are called under a lock that is not to be held for long.
+  template <class Asker, class Clock>
+  Answer read(const NearRead& read, uint64_t now_ms, Clock&& clock, Asker& asker);
+
+  /// Whether there is a reply to serve, and nothing else.
+  enum class Glance : uint8_t { kServed, kNothing, kWait };
+  template <class Clock, class Serve>
+  Glance glance(const NearRead& read, uint64_t now_ms, Clock&& clock, Serve&& serve);
+
+  /// When the key, of which something is kept, goes by itself: kNeverMs if not, 0 if it is not there at all. Nothing if
+  /// that is not known now, or kWait would be the answer.
+  std::optional<uint64_t> find_deadline(const NearRead& read, uint64_t now_ms);
+
+  /// What came of a fill. No reply: it failed, or is not to be kept.
+  struct Landing {
+    std::string_view resp2, resp3;  // may be the same; one that is not to be kept is empty
+    bool too_large = false;         // neither is kept; that it is so, is
+    uint64_t until_ms = 0;          // for how long it is kept at most
+    uint64_t deadline_ms = 0;       // when its key goes: see find_deadline()
+  };
+  /// The fill is no longer under way. `then` is called under the lock, after which nobody joins it any more. Whether
+  /// the reply has been kept.
+  bool land(NearFill& fill, const Landing* landing, const std::function<void()>& then);
+
+  /// A touch begins. False: kWait.
+  bool begin_touch(uint64_t hash, bool write, bool own_fills);
+  /// It has been answered, and its client not been told yet.
+  void end_touch(uint64_t hash, bool write);
+  /// A write of keys that are not known.
+  void begin_touch_of_all() { touches_of_all_.fetch_add(1); }
+  void end_touch_of_all();
+
+  /// A node says that a key has changed. In which database it does not say.
+  void invalidate(std::string_view key);
+  void drop_slot(uint16_t slot) { slot_epochs_[slot].fetch_add(1); }
+  void drop_all();
+  /// Drops the keys that `matches` wants. How many.
+  size_t purge(const std::function<bool(std::string_view key)>& matches);
+
+  /// A connection that is to vouch, not heard from yet; kNoLink if there are too many. They stay for good.
+  uint16_t add_link();
+  /// Its node has answered what was sent at a time from which on it is trusted until `until_ms`.
+  void renew(uint16_t link, uint64_t until_ms) { links_[link].until_ms.store(until_ms); }
+  /// Its node may have more to say than it has said: what it vouched for goes.
+  void drop_link(uint16_t link) { links_[link].epoch.fetch_add(1); }
+  /// It is lost.
+  void lose_link(uint16_t link);
+  bool vouches(uint16_t link, uint64_t now_ms) const {
+    return link != kNoLink && links_[link].until_ms.load(std::memory_order_relaxed) > now_ms;
+  }
+
+  struct Totals {
+    uint64_t keys = 0, bytes = 0, evictions = 0;
+  };
+  Totals totals();
+  uint64_t memory_bytes() const { return table_.memory_bytes(); }
+
+ private:
+  static constexpr uint8_t kAnyResp = 0;   // of a reply that is the same in both versions
+  static constexpr uint8_t kTooLarge = 1;  // flag of a reply: there is one, but it is not kept
+  static constexpr uint32_t kCoarseMs = 64;
+
+  struct Link {
+    std::atomic<uint64_t> until_ms{0};
+    std::atomic<uint32_t> epoch{1};
+  };
+  struct Fills {
+    std::unordered_map<uint64_t, NearFill*> under_way;  // by NearFill::id_
+  };
+
+  bool is_true(const KeyState& state) const {
+    return state.epoch == links_[state.link].epoch.load(std::memory_order_relaxed) &&
+           state.slot_epoch == slot_epochs_[state.slot].load(std::memory_order_relaxed);
+  }
+  bool is_written(const KeyWatch& watch) const {
+    return watch.busy > 0 || touches_of_all_.load(std::memory_order_relaxed) > 0;
+  }
+  // The asker could get its replies in another order than it has asked.
+  static bool must_wait(const KeyWatch& watch, const NearRead& read) {
+    return (read.own_fills && watch.flights > 0) || (read.own_touches && watch.plain > 0);
+  }
+  template <class Clock>
+  const KeyReply* find_servable(KeyShard& shard, const NearRead& read, uint64_t now_ms, Clock&& clock,
+                                KeyEntry*& entry);
+  KeyEntry* find_true(KeyShard& shard, const NearRead& read);
+  static const KeyReply* find_reply(KeyEntry& entry, const NearRead& read);
+  NearFill* find_fill(const NearRead& read, uint32_t generation);
+  void take_off(const NearRead& read, const NearPlace& place, uint32_t generation, NearFill& fill);
+  bool is_sound(const NearFill& fill, const KeyWatch& watch) const;
+  bool keep(KeyShard& shard, const NearFill& fill, const Landing& landing);
+  static uint64_t id_of(const NearRead& read);
+  Fills& fills_of(uint64_t hash) { return fills_[table_.shard_number(hash)]; }
+
+  KeyTable table_;
+  std::vector<Fills> fills_;  // by shard, under its lock
+  std::atomic<uint32_t> touches_of_all_{0};
+  std::unique_ptr<std::atomic<uint32_t>[]> slot_epochs_;
+  std::unique_ptr<Link[]> links_;
+  std::atomic<uint16_t> link_count_{0};
+};
+
+// What there is to serve; null if there is nothing. Under the lock.
+template <class Clock>
+const KeyReply* NearCache::find_servable(KeyShard& shard, const NearRead& read, uint64_t now_ms, Clock&& clock,
+                                         KeyEntry*& entry) {
+  entry = find_true(shard, read);
+  const KeyReply* reply = entry ? find_reply(*entry, read) : nullptr;
+  if (!reply) return nullptr;
+  if (reply->until_ms() < now_ms + kCoarseMs) now_ms = clock();
+  return reply->until_ms() > now_ms ? reply : nullptr;
+}
+
+template <class Asker, class Clock>
+NearCache::Answer NearCache::read(const NearRead& read, uint64_t now_ms, Clock&& clock, Asker& asker) {
+  KeyShard& shard = table_.shard(read.hash);
+  const std::lock_guard lock(shard.mutex());
+  KeyWatch& watch = shard.watch(read.hash);
+  const auto plain = [&] {
+    ++watch.plain;
+    return Answer::kPlain;
+  };
+  if (is_written(watch)) [[unlikely]]
+    return plain();
+  KeyEntry* entry;
+  if (const KeyReply* reply = find_servable(shard, read, now_ms, clock, entry)) {
+    if (!vouches(entry->state().link, now_ms)) return plain();
+    if (must_wait(watch, read)) [[unlikely]]
+      return Answer::kWait;
+    if (reply->flags() & kTooLarge) return plain();
+    shard.hit(*entry);
+    asker.serve(*reply);
+    return Answer::kServed;
+  }
+  const bool behind_own = read.own_touches && watch.plain > 0;
+  if (NearFill* fill = watch.flights > 0 ? find_fill(read, watch.generation) : nullptr) {
+    if (behind_own) return Answer::kWait;
+    asker.join(*fill);
+    return Answer::kJoined;
+  }
+  // If somebody reads it right now, there is reason to keep it.
+  const bool admit = asker.admit();
+  if (!admit && watch.plain == 0) return plain();
+  const NearPlace place = asker.place();
+  if (!vouches(place.link, now_ms)) return plain();
+  if (behind_own) return admit ? Answer::kWait : plain();
+  ++watch.flights;
+  take_off(read, place, watch.generation, asker.make_fill());
+  return Answer::kFill;
+}
+
+template <class Clock, class Serve>
+NearCache::Glance NearCache::glance(const NearRead& read, uint64_t now_ms, Clock&& clock, Serve&& serve) {
+  KeyShard& shard = table_.shard(read.hash);
+  const std::lock_guard lock(shard.mutex());
+  KeyWatch& watch = shard.watch(read.hash);
+  if (must_wait(watch, read)) return Glance::kWait;
+  if (is_written(watch)) return Glance::kNothing;
+  KeyEntry* entry;
+  const KeyReply* reply = find_servable(shard, read, now_ms, clock, entry);
+  if (!reply || (reply->flags() & kTooLarge) || !vouches(entry->state().link, now_ms)) return Glance::kNothing;
+  shard.hit(*entry);
+  serve(*reply);
+  return Glance::kServed;
+}
+
+}  // namespace corral::policy

@@ -1,0 +1,81 @@
+// The near cache as a worker's clients meet it: each command passes here before it is sent, and is answered from
+// memory, joins or starts a fill, or goes its ordinary way, perhaps as a touch. What may be kept and served is decided
+// by policy/near_cache.h; the connections are near_links.h, a read under way is near_fill.h, all else near_touch.h.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "policy/fill_budget.h"
+#include "policy/near_cache.h"
+#include "policy/rule_book.h"
+#include "proxy/core/near_fill.h"
+#include "proxy/core/near_links.h"
+#include "proxy/core/near_touch.h"
+#include "proxy/core/request.h"
+#include "resp/command.h"
+#include "resp/command_table.h"
+
+namespace corral::core {
+
+class Session;
+class SplitTask;
+class Worker;
+
+class Near {
+ public:
+  Near(Worker& worker, policy::NearCache& cache);
+
+  /// Whether any rule wants it.
+  bool on() const { return on_; }
+  void start() { on_new_rules(); }
+  void on_new_rules();
+  /// `before`: the map until now.
+  void on_new_map(const SlotMap& before);
+
+  enum class Way : uint8_t {
+    kOrdinary,  // the command is to be executed; its request may carry a touch
+    kAnswered,  // now or later
+    kWait,      // for what the session is due: then it is to come again
+  };
+  Way handle(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
+  /// The command sent nothing that could have taken its touch.
+  void end_unused_touch(Session& session);
+  /// A request with a touch is about to be answered.
+  void end(const Request& request);
+
+  /// For a client whose fill has failed: its request takes the ordinary way.
+  void read_plainly(Request request, uint64_t hash, std::string_view frame);
+
+  NearLinks& links() { return links_; }
+  NearTouches& touches() { return touches_; }
+
+ private:
+  class Asker;
+  class ElementAsker;
+
+  bool may_be_served(const Session& session) const;
+  bool admit();
+  policy::NearPlace place_of(const policy::NearRead& read, Fill::Where& where);
+  const policy::Rule* rule_of(std::string_view key) const;
+  policy::NearRead read_of(const Session& session, const resp::CommandSpec& spec, std::string_view key,
+                           std::string_view args) const;
+  Way read(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
+  Way tell_ttl(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
+  // near_mget.cc
+  Way read_many(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
+  bool any_near(const resp::Command& command) const;
+  Way glance_at_all(Session& session, const resp::Command& command, std::vector<std::string>& elements);
+  bool ask_for_one(const Request& whole, SplitTask& task, uint32_t place, std::string_view key, NearTouch& touch);
+
+  Worker& worker_;
+  policy::NearCache& cache_;
+  bool on_ = false;
+  policy::FillBudget budget_;
+  NearLinks links_;
+  NearTouches touches_;
+};
+
+}  // namespace corral::core

@@ -1,0 +1,147 @@
+// Near, the part for MGET: each element that is in the near cache comes from there, what may fill it is read by a fill
+// of its own, as GET would read it, and the rest goes the way of a split command.
+#include <utility>
+
+#include "proxy/core/near.h"
+#include "proxy/core/near_fill.h"
+#include "proxy/core/session.h"
+#include "proxy/core/split_task.h"
+#include "proxy/core/worker.h"
+#include "resp/reply_builder.h"
+
+namespace corral::core {
+
+using policy::KeyReply;
+using policy::NearCache;
+using policy::NearRead;
+using resp::Command;
+using resp::CommandSpec;
+
+namespace {
+
+const CommandSpec& spec_of_get() {
+  static const CommandSpec& get = *resp::find_command("get");
+  return get;
+}
+
+void copy_to(std::string& element, const KeyReply& reply) {
+  element.resize(reply.size());
+  reply.copy_to(element.data());
+}
+
+}  // namespace
+
+// Like Asker in near.cc, but the reply is an element of another one.
+class Near::ElementAsker {
+ public:
+  ElementAsker(Near& near, SplitTask& task, const Request& whole, uint32_t place, const NearRead& read)
+      : near_(near), task_(task), whole_(whole), place_(place), read_(read) {}
+
+  void serve(const KeyReply& reply) {
+    std::string element;
+    copy_to(element, reply);
+    task_.set_element(place_, std::move(element));
+  }
+  void join(policy::NearFill& fill) {
+    Session& session = *whole_.session;
+    ++session.near_fills;
+    session.add_reference();
+    Request request = whole_;
+    request.task = &task_;
+    request.ticket = task_.add_single(place_);
+    request.touch = nullptr;
+    request.slot = near_.worker_.slot_of(read_.key);
+    static_cast<Fill&>(fill).add(near_.worker_, request);
+  }
+  bool admit() { return near_.admit(); }
+  policy::NearPlace place() { return near_.place_of(read_, where_); }
+  policy::NearFill& make_fill() {
+    std::string frame;
+    resp::append_command(frame, {"GET", read_.key});
+    fill_ = new Fill(where_, *near_.rule_of(read_.key)->near, std::move(frame), read_.hash);
+    join(*fill_);
+    return *fill_;
+  }
+  Fill* fill() const { return fill_; }
+
+ private:
+  Near& near_;
+  SplitTask& task_;
+  const Request& whole_;
+  const uint32_t place_;
+  const NearRead& read_;
+  Fill::Where where_{};
+  Fill* fill_ = nullptr;
+};
+
+Near::Way Near::read_many(Session& session, const Command& command, const CommandSpec& spec) {
+  std::vector<std::string> elements(command.argc() - 1);
+  const Way way = glance_at_all(session, command, elements);
+  if (way != Way::kOrdinary || !any_near(command)) return way;
+  NearTouch* touch = touches_.begin_read(session);
+  session.set_touch(touch);
+  const Request whole = session.request_for_reply(kNoSlot, kReadOnly);
+  std::vector<uint32_t> keys, plain;
+  for (uint32_t i = 1; i < command.argc(); ++i) keys.push_back(i);
+  auto* task = new SplitTask(worker_, whole, spec.merge, static_cast<uint32_t>(keys.size()));
+  const uint32_t guard = task->add_part({});  // so that it does not end before all are asked for
+  for (uint32_t place = 0; place < keys.size(); ++place) {
+    if (!elements[place].empty()) {
+      task->set_element(place, std::move(elements[place]));
+    } else if (!ask_for_one(whole, *task, place, command.arg(keys[place]), *touch)) {
+      plain.push_back(place);
+    }
+  }
+  const auto groups = group_by_slot(worker_, command, keys, plain);
+  for (Part& part : make_parts(worker_, task, whole, command, spec, keys, groups))
+    worker_.send(part.request, part.bytes);
+  task->on_reply(guard, "*0\r\n");
+  return Way::kAnswered;
+}
+
+bool Near::any_near(const Command& command) const {
+  for (uint32_t i = 1; i < command.argc(); ++i) {
+    if (rule_of(command.arg(i))) return true;
+  }
+  return false;
+}
+
+// If all elements can be served the command is answered; if some, they are in `elements`.
+Near::Way Near::glance_at_all(Session& session, const Command& command, std::vector<std::string>& elements) {
+  const auto clock = [this] { return worker_.transport().clock_ms(); };
+  size_t served = 0;
+  for (uint32_t place = 0; place < elements.size(); ++place) {
+    const std::string_view key = command.arg(place + 1);
+    if (!rule_of(key)) continue;
+    const auto serve = [&](const KeyReply& reply) { copy_to(elements[place], reply); };
+    const auto glance = cache_.glance(read_of(session, spec_of_get(), key, {}), worker_.now64_ms(), clock, serve);
+    if (glance == NearCache::Glance::kWait) return Way::kWait;
+    if (glance == NearCache::Glance::kServed) ++served;
+  }
+  worker_.stats().near_cache_hits.add(served);
+  for (size_t i = 0; i < served; ++i) budget_.on_hit();
+  if (served < elements.size()) return Way::kOrdinary;
+  std::string out;
+  resp::append_array(out, elements.size());
+  for (const std::string& element : elements) out += element;
+  session.reply(out);
+  return Way::kAnswered;
+}
+
+// False: the key is to be read plainly, and `touch` says so.
+bool Near::ask_for_one(const Request& whole, SplitTask& task, uint32_t place, std::string_view key, NearTouch& touch) {
+  if (!rule_of(key)) return false;
+  NearRead read = read_of(*whole.session, spec_of_get(), key, {});
+  read.own_fills = read.own_touches = false;  // but for what this very command has asked for there are none of this key
+  ElementAsker asker(*this, task, whole, place, read);
+  const auto clock = [this] { return worker_.transport().clock_ms(); };
+  const auto answer = cache_.read(read, worker_.now64_ms(), clock, asker);
+  if (answer == NearCache::Answer::kServed) return true;
+  worker_.stats().near_cache_misses.add();
+  if (answer == NearCache::Answer::kJoined) worker_.stats().reads_shared.add();
+  if (answer == NearCache::Answer::kFill) asker.fill()->start(worker_);
+  if (answer == NearCache::Answer::kPlain) touch.hashes.push_back(read.hash);
+  return answer != NearCache::Answer::kPlain;
+}
+
+}  // namespace corral::core

@@ -1,0 +1,100 @@
+#include "proxy/core/near_touch.h"
+
+#include "policy/near_cache.h"
+#include "proxy/core/parsed_request.h"
+#include "proxy/core/session.h"
+#include "proxy/core/transaction.h"
+#include "proxy/core/worker.h"
+
+namespace corral::core {
+
+using policy::KeyTable;
+using resp::Command;
+using resp::CommandSpec;
+using resp::Handling;
+
+bool NearTouches::is_near(std::string_view key) const {
+  const policy::Rule* rule = worker_.policies().rules.find(key);
+  return rule && rule->near;
+}
+
+// Adds what the command does to what is wanted. A script that declares no keys, or a command whose keys cannot all be
+// told, may write any.
+void NearTouches::look_at(const Command& command, const CommandSpec& spec) {
+  if (spec.handling == Handling::kLocal || spec.handling == Handling::kSubscription) return;
+  const bool writes = spec.may_write;
+  if (spec.only_key != 0) [[likely]] {
+    if (!is_near(command.arg(spec.only_key))) return;
+    wanted_.hashes.push_back(KeyTable::hash(command.arg(spec.only_key)));
+    wanted_.write = wanted_.write || writes;
+    return;
+  }
+  std::vector<uint32_t>& indexes = worker_.scratch_indexes();
+  indexes.clear();
+  if (!resp::find_keys(spec, command, indexes)) return;  // its node refuses it
+  const bool hides = (indexes.empty() && (spec.is(resp::kFlagWrite) || spec.handling == Handling::kScript)) ||
+                     resp::keys_may_hide(spec);
+  if (hides && writes) wanted_.all = true;
+  for (const uint32_t index : indexes) {
+    if (!is_near(command.arg(index))) continue;
+    wanted_.hashes.push_back(KeyTable::hash(command.arg(index)));
+    wanted_.write = wanted_.write || writes;
+  }
+}
+
+void NearTouches::look_at_transaction(Session& session) {
+  for (const auto& item : session.transaction().items()) {
+    const ParsedRequest parsed(worker_, item.bytes);
+    if (item.spec->arity_fits(parsed.command().argc())) look_at(parsed.command(), *item.spec);
+  }
+}
+
+bool NearTouches::begin(Session& session, const Command& command, const CommandSpec& spec) {
+  wanted_.hashes.clear();
+  wanted_.write = wanted_.all = false;
+  if (spec.handling != Handling::kTransaction) [[likely]] {
+    look_at(command, spec);
+  } else if (spec.action == resp::Action::kExec && (session.modes() & Session::kQueueing)) {
+    look_at_transaction(session);
+  }
+  if (wanted_.hashes.empty() && !wanted_.all) return true;
+  const bool write = wanted_.write || wanted_.all, own_fills = session.near_fills > 0;
+  if (own_fills && (wanted_.all || wanted_.hashes.size() > 1)) return false;
+  for (const uint64_t hash : wanted_.hashes) {
+    if (!cache_.begin_touch(hash, write, own_fills)) return false;  // the only one
+  }
+  if (wanted_.all) cache_.begin_touch_of_all();
+  NearTouch* touch = take();
+  touch->hashes.swap(wanted_.hashes);
+  touch->write = write;
+  touch->of_all = wanted_.all;
+  if (!touch->write) ++session.near_reads;
+  session.set_touch(touch);
+  return true;
+}
+
+NearTouch* NearTouches::begin_read(Session& session) {
+  ++session.near_reads;
+  return take();
+}
+
+void NearTouches::end(NearTouch* touch, Session& session) {
+  for (const uint64_t hash : touch->hashes) cache_.end_touch(hash, touch->write);
+  if (touch->of_all) cache_.end_touch_of_all();
+  if (!touch->write && --session.near_reads == 0) session.resume(Session::kNear);
+  touch->hashes.clear();
+  touch->write = touch->of_all = touch->of_part = false;
+  spare_.push_back(touch);
+}
+
+NearTouch* NearTouches::take() {
+  if (spare_.empty()) {
+    all_.push_back(std::make_unique<NearTouch>());
+    spare_.push_back(all_.back().get());
+  }
+  NearTouch* touch = spare_.back();
+  spare_.pop_back();
+  return touch;
+}
+
+}  // namespace corral::core

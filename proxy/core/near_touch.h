@@ -1,0 +1,63 @@
+// Touches of the near cache (policy/near_cache.h): which of the keys that a command writes, or reads over an ordinary
+// connection, the cache must know of, from before the command is sent until its client is about to be answered.
+//
+// A touch hangs on the command's own request (Request::touch), which is answered exactly once, whatever becomes of the
+// parts that are made of it and of its client.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "resp/command.h"
+#include "resp/command_table.h"
+
+namespace corral::policy {
+class NearCache;
+}
+
+namespace corral::core {
+
+class Session;
+class Worker;
+
+struct NearTouch {
+  std::vector<uint64_t> hashes;  // of the keys
+  bool write = false;
+  bool of_all = false;   // of keys that are not known
+  bool of_part = false;  // of a part that is answered by itself
+};
+
+class NearTouches {
+ public:
+  NearTouches(Worker& worker, policy::NearCache& cache) : worker_(worker), cache_(cache) {}
+
+  /// The session's next request will touch what the command does, if that concerns the cache. False: replies that the
+  /// session waits for have to come first.
+  bool begin(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
+  /// Likewise for a plain read that the cache has counted already (NearCache::Answer::kPlain).
+  NearTouch* begin_read(Session& session);
+  /// Its command has been answered: nothing more was sent, or the client is about to be told.
+  void end(NearTouch* touch, Session& session);
+
+ private:
+  struct Wanted {
+    std::vector<uint64_t> hashes;
+    bool write = false;
+    bool all = false;
+  };
+
+  void look_at(const resp::Command& command, const resp::CommandSpec& spec);
+  void look_at_transaction(Session& session);
+  bool is_near(std::string_view key) const;
+  NearTouch* take();
+
+  Worker& worker_;
+  policy::NearCache& cache_;
+  Wanted wanted_;  // scratch
+  std::vector<std::unique_ptr<NearTouch>> all_;
+  std::vector<NearTouch*> spare_;
+};
+
+}  // namespace corral::core
