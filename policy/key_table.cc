@@ -107,10 +107,20 @@ bool KeyShard::may_fit(uint64_t blocks) const {
   return bytes <= UINT32_MAX && bytes + eviction_.ghost_bytes() <= memory_bytes_;
 }
 
+/// An entry's second line, and the block behind it: as blocks are taken in order, that is its reply more often than
+/// not.
+void KeyShard::prefetch_along(const KeyEntry& entry) {
+  const char* const at = reinterpret_cast<const char*>(&entry);
+  __builtin_prefetch(at + kBlockBytes / 2);
+  __builtin_prefetch(at + kBlockBytes);
+  __builtin_prefetch(at + kBlockBytes + kBlockBytes / 2);
+}
+
 KeyEntry* KeyShard::find(std::string_view key, uint64_t hash, uint16_t database) {
   KeyEntry* found = nullptr;
   index_.find(tag_of(hash), [&](uint32_t block) {
     KeyEntry& entry = entry_at(block);
+    prefetch_along(entry);
     if (entry.database_ != database || !entry.is(key, hash)) return false;
     __builtin_prefetch(entry.at(entry.first_reply_));  // most likely wanted next; without any, the entry itself
     found = &entry;

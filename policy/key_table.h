@@ -221,6 +221,7 @@ class alignas(64) KeyShard {
   KeyEntry& entry_at(uint32_t block) const { return *static_cast<KeyEntry*>(region_.block(block)); }
   static KeyReply* first_reply(KeyEntry& entry);
   static KeyReply* next_reply(KeyReply& reply);
+  static void prefetch_along(const KeyEntry& entry);
   static uint64_t blocks_of(const KeyEntry& entry);
   bool may_fit(uint64_t blocks) const;
   bool make_room(const KeyEntry& newcomer);
