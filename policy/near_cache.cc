@@ -62,21 +62,36 @@ bool NearCache::is_sound(const NearFill& fill, const KeyWatch& watch) const {
          fill.slot_epoch_ == slot_epochs_[fill.slot_].load();
 }
 
-bool NearCache::land(NearFill& fill, const Landing* landing, const std::function<void()>& then) {
+void NearCache::forget(const NearFill& fill) {
+  auto& under_way = fills_of(fill.hash_).under_way;
+  const auto it = under_way.find(fill.id_);
+  if (it != under_way.end() && it->second == &fill) under_way.erase(it);
+}
+
+void NearCache::land(NearFill& fill, const Landing* landing, const std::function<void()>& then) {
   KeyShard& shard = table_.shard(fill.hash_);
   const std::lock_guard lock(shard.mutex());
   KeyWatch& watch = shard.watch(fill.hash_);
   --watch.flights;
-  auto& under_way = fills_of(fill.hash_).under_way;
-  const auto it = under_way.find(fill.id_);
-  if (it != under_way.end() && it->second == &fill) under_way.erase(it);
-  const bool kept = landing && is_sound(fill, watch) && keep(shard, fill, *landing);
+  forget(fill);
+  if (landing && is_sound(fill, watch)) keep(shard, fill, *landing);
   then();
-  return kept;
+}
+
+void NearCache::fail(NearFill& fill, const std::function<void()>& then) {
+  const std::lock_guard lock(table_.shard(fill.hash_).mutex());
+  forget(fill);
+  then();
+}
+
+void NearCache::end_failed(uint64_t hash) {
+  KeyShard& shard = table_.shard(hash);
+  const std::lock_guard lock(shard.mutex());
+  --shard.watch(hash).flights;
 }
 
 // What another connection vouched for goes: of two connections nobody knows which one's word is newer.
-bool NearCache::keep(KeyShard& shard, const NearFill& fill, const Landing& landing) {
+void NearCache::keep(KeyShard& shard, const NearFill& fill, const Landing& landing) {
   KeyEntry* entry = shard.find(fill.key_, fill.hash_, fill.database_);
   if (entry && !(is_true(entry->state()) && entry->state().link == fill.link_)) {
     shard.erase(*entry);
@@ -97,14 +112,13 @@ bool NearCache::keep(KeyShard& shard, const NearFill& fill, const Landing& landi
   } else {
     kept = (landing.resp3.empty() || add(3, landing.resp3, 0)) && (landing.resp2.empty() || add(2, landing.resp2, 0));
   }
-  if (!kept) return false;
+  if (!kept) return;
   entry->state() = {.deadline_ms = landing.deadline_ms,
                     .epoch = fill.epoch_,
                     .slot_epoch = fill.slot_epoch_,
                     .link = fill.link_,
                     .slot = fill.slot_,
                     .has_values = had_values || !landing.too_large};
-  return true;
 }
 
 std::optional<uint64_t> NearCache::find_deadline(const NearRead& read, uint64_t now_ms) {

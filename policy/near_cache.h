@@ -111,16 +111,20 @@ class NearCache {
   /// that is not known now, or kWait would be the answer.
   std::optional<uint64_t> find_deadline(const NearRead& read, uint64_t now_ms);
 
-  /// What came of a fill. No reply: it failed, or is not to be kept.
+  /// What came of a fill.
   struct Landing {
     std::string_view resp2, resp3;  // may be the same; one that is not to be kept is empty
     bool too_large = false;         // neither is kept; that it is so, is
     uint64_t until_ms = 0;          // for how long it is kept at most
     uint64_t deadline_ms = 0;       // when its key goes: see find_deadline()
   };
-  /// The fill is no longer under way. `then` is called under the lock, after which nobody joins it any more. Whether
-  /// the reply has been kept.
-  bool land(NearFill& fill, const Landing* landing, const std::function<void()>& then);
+  /// The fill is no longer under way, and is kept if it may be; null: it is not to be. `then` is called under the lock,
+  /// after which nobody joins it any more.
+  void land(NearFill& fill, const Landing* landing, const std::function<void()>& then);
+  /// It has failed: nobody joins it any more, but it counts as under way until end_failed(), when those who have have
+  /// sent their reads themselves (or what they send now could overtake these).
+  void fail(NearFill& fill, const std::function<void()>& then);
+  void end_failed(uint64_t hash);
 
   /// A touch begins. False: kWait.
   bool begin_touch(uint64_t hash, bool write, bool own_fills);
@@ -186,8 +190,9 @@ class NearCache {
   static const KeyReply* find_reply(KeyEntry& entry, const NearRead& read);
   NearFill* find_fill(const NearRead& read, uint32_t generation);
   void take_off(const NearRead& read, const NearPlace& place, uint32_t generation, NearFill& fill);
+  void forget(const NearFill& fill);
   bool is_sound(const NearFill& fill, const KeyWatch& watch) const;
-  bool keep(KeyShard& shard, const NearFill& fill, const Landing& landing);
+  void keep(KeyShard& shard, const NearFill& fill, const Landing& landing);
   static uint64_t id_of(const NearRead& read);
   Fills& fills_of(uint64_t hash) { return fills_[table_.shard_number(hash)]; }
 

@@ -62,7 +62,8 @@ bool tells_of_nothing(const ReplyView& reply) {
 struct Fill::Outcome {
   std::shared_ptr<const std::string> resp2, resp3;
   std::shared_ptr<const std::string> frame;
-  uint64_t hash;
+  uint64_t hash = 0;
+  std::shared_ptr<void> end = nullptr;  // of a failure: when it has reached all
 };
 
 Fill::Fill(const Where& where, const policy::NearRule& rule, std::string frame, uint64_t hash)
@@ -155,9 +156,11 @@ void Fill::land(Worker& home) {
 
 void Fill::fail(Worker& home) {
   std::vector<Waiter> waiters;
-  home.process().near_cache()->land(*this, nullptr, [&] { waiters.swap(waiters_); });
+  NearCache* cache = home.process().near_cache();
+  cache->fail(*this, [&] { waiters.swap(waiters_); });
   waiters_.swap(waiters);
-  hand_out(home, {nullptr, nullptr, std::make_shared<const std::string>(frame_), hash_});
+  const std::shared_ptr<void> end(cache, [hash = hash_](NearCache* one) { one->end_failed(hash); });
+  hand_out(home, {nullptr, nullptr, std::make_shared<const std::string>(frame_), hash_, end});
 }
 
 void Fill::hand_out(Worker& home, Outcome outcome) {
