@@ -165,20 +165,18 @@ void NearCache::invalidate(std::string_view key) {
   shard.erase_if(hash, [](const KeyEntry&) { return true; });
 }
 
-size_t NearCache::purge(const std::function<bool(std::string_view key)>& matches) {
-  size_t purged = 0;
-  for (size_t i = 0; i < table_.shards(); ++i) {
-    KeyShard& shard = table_.shard_at(i);
-    const std::lock_guard lock(shard.mutex());
-    for (auto& [id, fill] : fills_[i].under_way) {
-      if (matches(fill->key_)) ++shard.watch(fill->hash_).generation;
-    }
-    shard.for_each([&](KeyEntry& entry, std::string_view key) {
-      const bool goes = matches(key);
-      if (goes && is_true(entry.state())) ++purged;
-      return goes;
-    });
+size_t NearCache::purge(size_t part, const std::function<bool(std::string_view key)>& matches) {
+  KeyShard& shard = table_.shard_at(part);
+  const std::lock_guard lock(shard.mutex());
+  for (const auto& [id, fill] : fills_[part].under_way) {
+    if (matches(fill->key_)) ++shard.watch(fill->hash_).generation;
   }
+  size_t purged = 0;
+  shard.for_each([&](KeyEntry& entry, std::string_view key) {
+    const bool goes = matches(key);
+    if (goes && is_true(entry.state())) ++purged;
+    return goes;
+  });
   return purged;
 }
 

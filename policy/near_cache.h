@@ -138,8 +138,9 @@ class NearCache {
   void invalidate(std::string_view key);
   void drop_slot(uint16_t slot) { slot_epochs_[slot].fetch_add(1); }
   void drop_all();
-  /// Drops the keys that `matches` wants. How many.
-  size_t purge(const std::function<bool(std::string_view key)>& matches);
+  /// Drops the keys that `matches` wants, of one part of the table: there are purge_parts(). How many.
+  size_t purge(size_t part, const std::function<bool(std::string_view key)>& matches);
+  size_t purge_parts() const { return table_.shards(); }
 
   /// A connection that is to vouch, not heard from yet; kNoLink if there are too many. They stay for good.
   uint16_t add_link();

@@ -89,6 +89,7 @@ void local_corral_topology(Session&, const resp::Command&);
 void local_corral_reload(Session&, const resp::Command&);
 void local_corral_rules(Session&, const resp::Command&);
 void local_corral_rule(Session&, const resp::Command&);
+void local_corral_cache(Session&, const resp::Command&);
 
 using resp::same_word;
 

@@ -32,7 +32,9 @@ void local_corral_help(Session& session, const Command&) {
               "    Return the masters that own slots, and the slots that nobody owns.", "RULES",
               "    Return the rules in their order: name, globs, and what each does to its keys.", "RULE <key>",
               "    Return the rule that applies to a key, if one does.", "RELOAD",
-              "    Load the settings again; rules, guard and log level take effect at once, or nothing does.", "HELP",
+              "    Load the settings again; rules, guard and log level take effect at once, or nothing does.",
+              "CACHE STATS", "    Return what the near cache holds and has done, also by rule.", "CACHE PURGE <glob>",
+              "    Drop the keys that match from the near cache, and return how many there were.", "HELP",
               "    Print this help."});
 }
 

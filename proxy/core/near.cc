@@ -31,8 +31,36 @@ Near::Near(Worker& worker, NearCache& cache)
 void Near::on_new_rules() {
   cache_.drop_all();
   on_ = false;
-  for (const policy::Rule& rule : worker_.policies().rules.rules()) on_ = on_ || rule.near;
+  counters_by_rule_.clear();
+  for (const policy::Rule& rule : worker_.policies().rules.rules()) {
+    on_ = on_ || rule.near;
+    counters_by_rule_.push_back(rule.near ? &counters_[rule.name] : nullptr);
+  }
   links_.update();
+}
+
+Near::RuleCounters& Near::counters_of(const policy::Rule& rule) {
+  return *counters_by_rule_[static_cast<size_t>(&rule - worker_.policies().rules.rules().data())];
+}
+
+void Near::count_hit(const policy::Rule& rule) {
+  budget_.on_hit();
+  worker_.stats().near_cache_hits.add();
+  ++counters_of(rule).hits;
+}
+
+void Near::count_miss(const policy::Rule& rule, NearCache::Answer answer) {
+  RuleCounters& counters = counters_of(rule);
+  worker_.stats().near_cache_misses.add();
+  ++counters.misses;
+  if (answer != NearCache::Answer::kJoined) return;
+  worker_.stats().reads_shared.add();
+  ++counters.shared;
+}
+
+void Near::note_invalidation(std::string_view key) {
+  worker_.stats().near_cache_invalidations.add();
+  if (const policy::Rule* rule = rule_of(key)) ++counters_of(*rule).invalidations;
 }
 
 // A slot that is given away without its keys being moved sends no invalidations.
@@ -134,24 +162,22 @@ Near::Way Near::read(Session& session, const Command& command, const CommandSpec
   if (!rule) return Way::kOrdinary;
   const NearRead read = read_of(session, spec, command.arg(1), args_behind_key(command));
   Asker asker(*this, session, read, *rule->near, command.bytes());
-  Stats& stats = worker_.stats();
   const auto clock = [this] { return worker_.transport().clock_ms(); };
-  switch (cache_.read(read, worker_.now64_ms(), clock, asker)) {
+  const NearCache::Answer answer = cache_.read(read, worker_.now64_ms(), clock, asker);
+  switch (answer) {
     case NearCache::Answer::kServed:
-      budget_.on_hit();
-      stats.near_cache_hits.add();
+      count_hit(*rule);
       worker_.process().server_stats().count_call(worker_.index(), spec, false);
       return Way::kAnswered;
     case NearCache::Answer::kJoined:
-      stats.near_cache_misses.add();
-      stats.reads_shared.add();
+      count_miss(*rule, answer);
       return Way::kAnswered;
     case NearCache::Answer::kFill:
-      stats.near_cache_misses.add();
+      count_miss(*rule, answer);
       asker.fill()->start(worker_);
       return Way::kAnswered;
     case NearCache::Answer::kPlain: {
-      stats.near_cache_misses.add();
+      count_miss(*rule, answer);
       NearTouch* touch = touches_.begin_read(session);
       touch->hashes.push_back(read.hash);
       session.set_touch(touch);
@@ -175,7 +201,7 @@ Near::Way Near::tell_ttl(Session& session, const Command& command, const Command
     if (spec.near_read == resp::NearRead::kTtl) ttl = (ttl + 500) / 1000;
   }
   if (ttl == -1 && rule->ttl) worker_.stats().ttl_missing.add();
-  worker_.stats().near_cache_hits.add();
+  count_hit(*rule);
   worker_.process().server_stats().count_call(worker_.index(), spec, false);
   std::string out;
   resp::append_integer(out, ttl);

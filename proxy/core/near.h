@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,6 +44,13 @@ class Near {
   Way handle(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
   /// The command sent nothing that could have taken its touch.
   void end_unused_touch(Session& session);
+  /// By rule, of this worker's clients.
+  struct RuleCounters {
+    uint64_t hits = 0, misses = 0, shared = 0, invalidations = 0;
+  };
+  const std::map<std::string, RuleCounters>& counters() const { return counters_; }
+  /// A node has said that a key has changed.
+  void note_invalidation(std::string_view key);
   /// A request with a touch is about to be answered.
   void end(const Request& request);
 
@@ -60,6 +68,9 @@ class Near {
   bool admit();
   policy::NearPlace place_of(const policy::NearRead& read, Fill::Where& where);
   const policy::Rule* rule_of(std::string_view key) const;
+  RuleCounters& counters_of(const policy::Rule& rule);
+  void count_hit(const policy::Rule& rule);
+  void count_miss(const policy::Rule& rule, policy::NearCache::Answer answer);
   policy::NearRead read_of(const Session& session, const resp::CommandSpec& spec, std::string_view key,
                            std::string_view args) const;
   Way read(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
@@ -74,6 +85,8 @@ class Near {
   policy::NearCache& cache_;
   bool on_ = false;
   policy::FillBudget budget_;
+  std::map<std::string, RuleCounters> counters_;  // those of rules that are no more stay
+  std::vector<RuleCounters*> counters_by_rule_;   // by the rule's place
   NearLinks links_;
   NearTouches touches_;
 };

@@ -179,7 +179,7 @@ void NearLinks::on_push(Link& link, std::string_view push) {
   }
   for (const ReplyView& key : parts[1].elements()) {
     cache_.invalidate(key.text());
-    worker_.stats().near_cache_invalidations.add();
+    worker_.near()->note_invalidation(key.text());
   }
 }
 

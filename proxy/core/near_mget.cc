@@ -112,33 +112,38 @@ Near::Way Near::glance_at_all(Session& session, const Command& command, std::vec
   size_t served = 0;
   for (uint32_t place = 0; place < elements.size(); ++place) {
     const std::string_view key = command.arg(place + 1);
-    if (!rule_of(key)) continue;
+    const policy::Rule* rule = rule_of(key);
+    if (!rule) continue;
     const auto serve = [&](const KeyReply& reply) { copy_to(elements[place], reply); };
     const auto glance = cache_.glance(read_of(session, spec_of_get(), key, {}), worker_.now64_ms(), clock, serve);
     if (glance == NearCache::Glance::kWait) return Way::kWait;
-    if (glance == NearCache::Glance::kServed) ++served;
+    if (glance != NearCache::Glance::kServed) continue;
+    count_hit(*rule);
+    ++served;
   }
-  worker_.stats().near_cache_hits.add(served);
-  for (size_t i = 0; i < served; ++i) budget_.on_hit();
   if (served < elements.size()) return Way::kOrdinary;
   std::string out;
   resp::append_array(out, elements.size());
   for (const std::string& element : elements) out += element;
   session.reply(out);
+  worker_.process().server_stats().count_call(worker_.index(), *resp::find_command("mget"), false);
   return Way::kAnswered;
 }
 
 // False: the key is to be read plainly, and `touch` says so.
 bool Near::ask_for_one(const Request& whole, SplitTask& task, uint32_t place, std::string_view key, NearTouch& touch) {
-  if (!rule_of(key)) return false;
+  const policy::Rule* rule = rule_of(key);
+  if (!rule) return false;
   NearRead read = read_of(*whole.session, spec_of_get(), key, {});
   read.own_fills = read.own_touches = false;  // but for what this very command has asked for there are none of this key
   ElementAsker asker(*this, task, whole, place, read);
   const auto clock = [this] { return worker_.transport().clock_ms(); };
   const auto answer = cache_.read(read, worker_.now64_ms(), clock, asker);
-  if (answer == NearCache::Answer::kServed) return true;
-  worker_.stats().near_cache_misses.add();
-  if (answer == NearCache::Answer::kJoined) worker_.stats().reads_shared.add();
+  if (answer == NearCache::Answer::kServed) {
+    count_hit(*rule);
+    return true;
+  }
+  count_miss(*rule, answer);
   if (answer == NearCache::Answer::kFill) asker.fill()->start(worker_);
   if (answer == NearCache::Answer::kPlain) touch.hashes.push_back(read.hash);
   return answer != NearCache::Answer::kPlain;

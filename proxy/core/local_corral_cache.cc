@@ -1,0 +1,95 @@
+// CORRAL CACHE: the near cache, as the process sees it.
+#include <map>
+
+#include "policy/glob.h"
+#include "proxy/core/local.h"
+#include "proxy/core/near.h"
+#include "resp/reply_builder.h"
+
+namespace corral::core {
+
+using policy::NearCache;
+using resp::Command;
+
+namespace {
+
+using ByRule = std::map<std::string, Near::RuleCounters>;
+
+void append_count(std::string& out, std::string_view name, uint64_t value) {
+  resp::append_bulk(out, name);
+  resp::append_integer(out, static_cast<int64_t>(value));
+}
+
+ByRule sum_up(const std::vector<ByRule>& parts) {
+  ByRule sums;
+  for (const ByRule& part : parts) {
+    for (const auto& [name, counters] : part) {
+      Near::RuleCounters& sum = sums[name];
+      sum.hits += counters.hits;
+      sum.misses += counters.misses;
+      sum.shared += counters.shared;
+      sum.invalidations += counters.invalidations;
+    }
+  }
+  return sums;
+}
+
+std::string describe(const Process& process, const ByRule& rules, int resp) {
+  constexpr std::string_view kPrefix = "near_cache_";
+  std::vector<std::pair<std::string_view, uint64_t>> counts;
+  for (const auto& [name, value] : process.totals()) {
+    if (name.starts_with(kPrefix)) counts.emplace_back(name.substr(kPrefix.size()), value);
+    if (name == "reads_shared") counts.emplace_back(name, value);
+  }
+  std::string out;
+  resp::append_map(out, counts.size() + 2, resp);
+  append_count(out, "memory", process.near_cache() ? process.near_cache()->memory_bytes() : 0);
+  for (const auto& [name, value] : counts) append_count(out, name, value);
+  resp::append_bulk(out, "rules");
+  resp::append_map(out, rules.size(), resp);
+  for (const auto& [name, counters] : rules) {
+    resp::append_bulk(out, name);
+    resp::append_map(out, 4, resp);
+    append_count(out, "hits", counters.hits);
+    append_count(out, "misses", counters.misses);
+    append_count(out, "reads_shared", counters.shared);
+    append_count(out, "invalidations", counters.invalidations);
+  }
+  return out;
+}
+
+void tell_stats(Session& session) {
+  Worker& home = session.worker();
+  const Request whole = session.request_for_reply(kNoSlot, 0);
+  ask_all_workers<ByRule>(
+      home, [](Worker& worker) { return worker.near() ? worker.near()->counters() : ByRule(); },
+      [&home, whole](const std::vector<ByRule>& parts) {
+        home.answer(whole, describe(home.process(), sum_up(parts), whole.session->resp()));
+      });
+}
+
+// A part of the table in each turn, so that clients do not wait for all of it.
+void purge_from(Worker& worker, const Request& whole, size_t part, std::string glob, size_t purged) {
+  NearCache* cache = worker.process().near_cache();
+  if (!cache || part >= cache->purge_parts() || worker.stopping()) {
+    std::string out;
+    resp::append_integer(out, static_cast<int64_t>(purged));
+    return worker.answer(whole, out);
+  }
+  purged += cache->purge(part, [&](std::string_view key) { return policy::glob_match(glob, key); });
+  worker.after(
+      0, [&worker, whole, part, glob = std::move(glob), purged] { purge_from(worker, whole, part + 1, glob, purged); });
+}
+
+}  // namespace
+
+void local_corral_cache(Session& session, const Command& command) {
+  if (command.argc() == 3 && same_word(command.arg(2), "STATS")) return tell_stats(session);
+  if (command.argc() == 4 && same_word(command.arg(2), "PURGE")) {
+    const Request whole = session.request_for_reply(kNoSlot, 0);
+    return purge_from(session.worker(), whole, 0, std::string(command.arg(3)), 0);
+  }
+  session.reply_error("ERR syntax error, try CORRAL CACHE STATS or CORRAL CACHE PURGE <glob>");
+}
+
+}  // namespace corral::core
