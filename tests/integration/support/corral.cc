@@ -8,6 +8,7 @@
 #include <iostream>
 
 #include "cluster.h"
+#include "env.h"
 
 namespace corral::test {
 namespace {
@@ -23,6 +24,8 @@ bool answers_ping(uint16_t port) {
   }
 }
 
+constexpr std::string_view kNearRule = "\n[[rule]]\nname = \"near\"\nmatch = [\"*\"]\nnear_cache = {}\n";
+
 }  // namespace
 
 std::string corral_binary() {
@@ -34,6 +37,8 @@ Corral::Corral(CorralOptions options) : port_(options.port ? options.port : std:
   std::vector<std::string> argv = {corral_binary(), "--listen", address(), "--admin", ""};
   argv.insert(argv.end(), {"--workers", std::to_string(options.workers)});
   if (!options.upstream.empty()) argv.insert(argv.end(), {"--upstream", options.upstream});
+  // Everything must hold with a near cache, too: its rule comes behind the test's own.
+  if (from_environment("CORRAL_TEST_NEAR", 0) > 0) options.settings += kNearRule;
   if (!options.settings.empty()) {
     const auto file = dir_.path() / "corral.toml";
     std::ofstream(file) << options.settings;
