@@ -151,7 +151,7 @@ TEST(KeyTable, RepliesThatComeInPlaceOfOthersCostNoMoreThanThose) {
   for (int i = 0; i < 50; ++i) store.insert(std::to_string(i), "v");
   const uint64_t bytes = store.shard.bytes();
   for (size_t i = 0; i < 10'000; ++i) {
-    if (i % 3 == 0) store.shard.drop_replies(*entry);
+    if (i % 1000 == 0) store.shard.drop_replies(*entry);
     ASSERT_TRUE(store.shard.add_reply(*entry, kGet, text(i % 2000), 0, 0));
     ASSERT_TRUE(store.shard.add_reply(*entry, {1, 3, ""}, text(i % 100), 0, 0));
   }
@@ -221,6 +221,22 @@ TEST(KeyTable, PlanTakesWhatThereIsButNoMore) {
     EXPECT_LE(plan.bytes, memory);
     EXPECT_GT(plan.bytes, memory - memory / 8);
     EXPECT_GT(plan.blocks * kBlockBytes, memory - memory / 6);
+  }
+}
+
+TEST(KeyTable, AllBlocksAndAllGhostsTogetherAreWithinTheMemory) {
+  for (const uint64_t memory : {64u << 10, 1u << 20, 1234567u, 3u << 20, 8u << 20}) {
+    const KeyShard::Plan plan = KeyShard::plan(memory);
+    KeyShard shard(plan);
+    const uint64_t others = plan.lines * sizeof(TagIndex::Line) + plan.watches * sizeof(KeyWatch);
+    for (uint64_t i = 0; i < memory / 50; ++i) {
+      const std::string key = std::to_string(i);
+      shard.insert(key, KeyTable::hash(key), 0, kGet, "v", 0, 0);
+    }
+    EXPECT_GT(shard.ghost_bytes(), memory / 50);
+    const uint64_t bytes = sizeof(KeyShard) + BlockRegion::mapped_bytes(plan.blocks, others) + shard.ghost_bytes();
+    EXPECT_EQ(bytes, plan.bytes);
+    EXPECT_LE(bytes, memory);
   }
 }
 
