@@ -78,8 +78,10 @@ void NearCache::land(NearFill& fill, const Landing* landing, const std::function
   then();
 }
 
-void NearCache::fail(NearFill& fill, const std::function<void()>& then) {
-  const std::lock_guard lock(table_.shard(fill.hash_).mutex());
+void NearCache::fail(NearFill& fill, const Landing* landing, const std::function<void()>& then) {
+  KeyShard& shard = table_.shard(fill.hash_);
+  const std::lock_guard lock(shard.mutex());
+  if (landing && is_sound(fill, shard.watch(fill.hash_))) keep(shard, fill, *landing);
   forget(fill);
   then();
 }

@@ -121,9 +121,10 @@ class NearCache {
   /// The fill is no longer under way, and is kept if it may be; null: it is not to be. `then` is called under the lock,
   /// after which nobody joins it any more.
   void land(NearFill& fill, const Landing* landing, const std::function<void()>& then);
-  /// It has failed: nobody joins it any more, but it counts as under way until end_failed(), when those who have have
-  /// sent their reads themselves (or what they send now could overtake these).
-  void fail(NearFill& fill, const std::function<void()>& then);
+  /// It has failed, and no reply is kept, but perhaps that it is too large (`landing`, or null): nobody joins it any
+  /// more, but it counts as under way until end_failed(), when those who have have sent their reads themselves (or what
+  /// they send now could overtake these).
+  void fail(NearFill& fill, const Landing* landing, const std::function<void()>& then);
   void end_failed(uint64_t hash);
 
   /// A touch begins. False: kWait.

@@ -166,7 +166,7 @@ void Link::on_bytes(const char* data, size_t size) {
     if (!socket_) return;  // failed, and has cleared the tail
     if (tail_.size() > kMaxReplyBytes) return fail("a reply is larger than 4 GiB");
     if (done == 0) {
-      if (!may_pass()) continue;
+      if (!may_pass() && !may_drop()) continue;
       begin_passing();
       return pass_on(data + used, size - used);
     }
@@ -178,7 +178,7 @@ void Link::on_bytes(const char* data, size_t size) {
   const size_t done = consume(data + used, size - used);
   used += done;
   if (socket_ && used < size) tail_.assign(data + used, size - used);
-  if (used < size && may_pass()) [[unlikely]] {
+  if (used < size && (may_pass() || may_drop())) [[unlikely]] {
     begin_passing();
     pass_on(nullptr, 0);
   }

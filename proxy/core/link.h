@@ -122,10 +122,12 @@ class Link final : public Endpoint {
   void lose(const Pending& pending, bool was_sent, std::string_view reason);
   void keep_tail(const char* data, size_t size);
   bool may_pass();
+  bool may_drop();
   void begin_passing();
   void pass_on(const char* data, size_t size);
   void pass_bytes(size_t size);
   void end_passing();
+  void end_dropping();
   void check_passing(uint32_t now_ms);
   void lose_passing();
 
@@ -152,6 +154,7 @@ class Link final : public Endpoint {
   Feeder* feeder_ = nullptr;
   bool feeding_ = false;   // what is sent is not kept
   bool passing_ = false;   // the reply to the first request goes to its client as it comes
+  bool dropping_ = false;  // passing: nobody wants it
   bool waiting_ = false;   // passing: not read from until the client has taken what it was given
   bool hurried_ = false;   // passing: others have waited long enough
   bool detached_ = false;  // not shared any more: gone when nothing is under way

@@ -28,10 +28,19 @@ bool Link::may_pass() {
   return request.session && !request.task && request.session->can_take_part(request.ticket);
 }
 
+// Nobody waits for this reply but who has others asked for it first (a fill of the near cache).
+bool Link::may_drop() {
+  if (state_ != State::kReady || pendings_.empty() || tail_.size() + scanner_.missing() < kPassBytes) return false;
+  const Request& request = pendings_.front().request;
+  return (request.flags & kPiece) && static_cast<const Piece*>(request.task)->drops_large_replies();
+}
+
 void Link::begin_passing() {
   passing_ = true;
+  dropping_ = pendings_.front().request.session == nullptr;
   hurried_ = waiting_ = false;
   passing_since_ms_ = worker_.now_ms();
+  if (dropping_) return static_cast<Piece*>(pendings_.front().request.task)->on_dropping();
   pendings_.front().request.session->begin_parts(this);
   if (detached_) return;
   detached_ = true;
@@ -56,11 +65,12 @@ void Link::pass_on(const char* data, size_t size) {
   const std::string rest = tail_.substr(scanner_.consumed());
   scanner_.reset();
   tail_.clear();
-  end_passing();
+  dropping_ ? end_dropping() : end_passing();
   if (socket_ && !rest.empty()) on_bytes(rest.data(), rest.size());
 }
 
 void Link::pass_bytes(size_t size) {
+  if (dropping_) return;
   Session* session = pendings_.front().request.session;
   session->take_part({tail_.data(), size});
   if (!session->open() && pendings_.size() == 1) return worker_.end_detached(this);  // nobody wants the rest
@@ -77,12 +87,17 @@ void Link::on_client_room() {
 }
 
 void Link::check_passing(uint32_t now_ms) {
-  if (pendings_.size() > 1 && now_ms - passing_since_ms_ > kOthersWaitMs) {
+  if (!dropping_ && pendings_.size() > 1 && now_ms - passing_since_ms_ > kOthersWaitMs) {
     hurried_ = true;
     on_client_room();
   }
   const int64_t timeout = worker_.settings().upstream.request_timeout_ms;
   if (!waiting_ && now_ms - received_ms_ > timeout) fail("a reply does not end");
+}
+
+void Link::end_dropping() {
+  passing_ = dropping_ = false;
+  on_reply("$0\r\n\r\n");
 }
 
 void Link::end_passing() {
@@ -103,6 +118,7 @@ void Link::end_passing() {
 // The client has a part of a reply, and can get neither the rest nor an error.
 void Link::lose_passing() {
   passing_ = waiting_ = false;
+  if (std::exchange(dropping_, false)) return;
   const Pending lost = pendings_.front();
   pendings_.pop();
   worker_.remove_inflight_bytes(lost.size);

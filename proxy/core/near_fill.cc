@@ -82,7 +82,11 @@ void Fill::start(Worker& maker) {
 void Fill::send(Worker& home) {
   home_worker_ = &home;
   Link* link = home.usable_link(where_.node, LinkKind(3, where_.database, Tracking::kOptIn));
-  if (!link || !home.process().near_cache()->vouches(where_.link, home.now64_ms())) return fail(home);
+  if (!link || !home.process().near_cache()->vouches(where_.link, home.now64_ms())) {
+    fail(home);
+    delete this;
+    return;
+  }
   std::string bytes;
   bytes.reserve(kCachingFrame.size() + 2 * frame_.size() + 16);
   bytes.append(kCachingFrame).append(frame_);
@@ -118,7 +122,16 @@ bool Fill::take(std::string_view reply) {
 // An error of Corral's own comes before all replies have; a node's refusal among them.
 void Fill::on_reply(uint32_t, std::string_view) {
   const bool refused = resp::parse_refusal(reply_).kind != resp::RefusalKind::kNone;
-  taken_ < kReplies || refused ? fail(*home_worker_) : land(*home_worker_);
+  if (!failed_) taken_ < kReplies || refused ? fail(*home_worker_) : land(*home_worker_);
+  delete this;
+}
+
+// Those who want it get it as large replies are got; it is remembered that it is one.
+void Fill::on_dropping() {
+  NearCache::Landing landing;
+  landing.too_large = true;
+  landing.until_ms = sent_ms_ + static_cast<uint64_t>(rule_.ttl_ms);
+  fail(*home_worker_, &landing);
 }
 
 // For how long what is kept of it; the forms are those that somebody has asked for.
@@ -151,19 +164,20 @@ void Fill::land(Worker& home) {
   waiters_.swap(waiters);
   outcome.resp3 = std::make_shared<const std::string>(std::move(reply_));
   outcome.resp2 = resp2 == *outcome.resp3 ? outcome.resp3 : std::make_shared<const std::string>(std::move(resp2));
-  hand_out(home, std::move(outcome));
+  hand_out(home, outcome);
 }
 
-void Fill::fail(Worker& home) {
+void Fill::fail(Worker& home, const NearCache::Landing* landing) {
+  failed_ = true;
   std::vector<Waiter> waiters;
   NearCache* cache = home.process().near_cache();
-  cache->fail(*this, [&] { waiters.swap(waiters_); });
+  cache->fail(*this, landing, [&] { waiters.swap(waiters_); });
   waiters_.swap(waiters);
   const std::shared_ptr<void> end(cache, [hash = hash_](NearCache* one) { one->end_failed(hash); });
   hand_out(home, {nullptr, nullptr, std::make_shared<const std::string>(frame_), hash_, end});
 }
 
-void Fill::hand_out(Worker& home, Outcome outcome) {
+void Fill::hand_out(Worker& home, const Outcome& outcome) {
   std::sort(waiters_.begin(), waiters_.end(), [](const Waiter& a, const Waiter& b) { return a.worker < b.worker; });
   for (auto first = waiters_.begin(); first != waiters_.end();) {
     const auto last = std::find_if(first, waiters_.end(), [&](const Waiter& w) { return w.worker != first->worker; });
@@ -176,7 +190,6 @@ void Fill::hand_out(Worker& home, Outcome outcome) {
     }
     first = last;
   }
-  delete this;
 }
 
 void Fill::give(Worker& worker, const std::vector<Waiter>& waiters, const Outcome& outcome) {

@@ -4,7 +4,8 @@
 // for its key, and answers clients of any worker. If it fails, or the node refuses it (the slot has moved), all who
 // wait for it read for themselves, over their ordinary connections and with all that happens there.
 //
-// Made under the lock of the key's shard; then it belongs to itself and is gone when its clients have been told.
+// Made under the lock of the key's shard; then it belongs to itself and is gone when its clients have been told and its
+// replies have come.
 #pragma once
 
 #include <atomic>
@@ -45,6 +46,8 @@ class Fill final : public Piece, public policy::NearFill {
   bool take(std::string_view reply) override;
   std::string_view verdict() override { return reply_; }
   void on_reply(uint32_t part, std::string_view reply) override;
+  bool drops_large_replies() const override { return true; }
+  void on_dropping() override;
 
  private:
   struct Waiter {
@@ -54,9 +57,9 @@ class Fill final : public Piece, public policy::NearFill {
   struct Outcome;
 
   void send(Worker& home);
-  void fail(Worker& home);
+  void fail(Worker& home, const policy::NearCache::Landing* landing = nullptr);
   void land(Worker& home);
-  void hand_out(Worker& home, Outcome outcome);
+  void hand_out(Worker& home, const Outcome& outcome);
   static void give(Worker& worker, const std::vector<Waiter>& waiters, const Outcome& outcome);
   policy::NearCache::Landing weigh(std::string_view resp2) const;
 
@@ -70,6 +73,7 @@ class Fill final : public Piece, public policy::NearFill {
   uint64_t sent_ms_ = 0;
   uint32_t taken_ = 0;
   bool may_keep_ = false;  // the node tracks the key
+  bool failed_ = false;    // those who waited have been told
   std::string reply_;      // of the read
   int64_t pttl_ms_ = -2;
 };

@@ -33,6 +33,10 @@ class Piece : public Task {
   virtual bool take(std::string_view reply) = 0;
   /// A refusal if the piece was refused and not executed; else what on_reply() gets.
   virtual std::string_view verdict() = 0;
+  /// Whether a reply too large to be collected is to be dropped rather; take() then gets an empty one.
+  virtual bool drops_large_replies() const { return false; }
+  /// That is being done.
+  virtual void on_dropping() {}
 };
 
 enum RequestFlag : uint8_t {
