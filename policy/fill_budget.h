@@ -11,25 +11,25 @@ namespace corral::policy {
 class FillBudget {
  public:
   void on_hit() {
-    if (fills_ < kMost) fills_ += kPerHit;
+    if (hits_ < kMost) ++hits_;
   }
   /// Whether the next miss is to fill. `random`: 64 random bits.
   bool take(uint64_t random) {
-    if (fills_ > 0) {
-      --fills_;
+    if (!is_spent()) {
+      hits_ -= kHitsPerFill;
       return true;
     }
     return random % kOneOf == 0;
   }
   /// Whether take() will look at its argument.
-  bool is_spent() const { return fills_ == 0; }
+  bool is_spent() const { return hits_ < kHitsPerFill; }
 
  private:
-  static constexpr uint32_t kAtFirst = 16 * 1024, kMost = 1024 * 1024;
-  static constexpr uint32_t kPerHit = 2;
+  static constexpr uint32_t kHitsPerFill = 3;  // what a fill costs more than a plain read, in what a hit saves
   static constexpr uint32_t kOneOf = 64;
+  static constexpr uint32_t kAtFirst = 16 * 1024 * kHitsPerFill, kMost = 64 * kAtFirst;
 
-  uint32_t fills_ = kAtFirst;
+  uint32_t hits_ = kAtFirst;  // not spent yet
 };
 
 }  // namespace corral::policy

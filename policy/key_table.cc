@@ -12,10 +12,10 @@
 namespace corral::policy {
 namespace {
 
-constexpr uint64_t kLeastBlocks = 2;     // of an entry: it costs as much even while it takes but one
-constexpr uint64_t kLineShare = 5;       // entries for each line of the index, when all of them are of the least size
-constexpr uint64_t kWatchShare = 32;     // watches take no more than 1/32 of the shard
-constexpr uint64_t kMostWatches = 4096;  // of a shard
+constexpr uint64_t kLeastBlocks = 2;    // of an entry: it costs as much even while it takes but one
+constexpr uint64_t kLineShare = 5;      // entries for each line of the index, when all of them are of the least size
+constexpr uint64_t kWatchShare = 32;    // watches take no more than 1/32 of the shard
+constexpr uint64_t kMostWatches = 256;  // of a shard; all of them stay in a core's own cache
 constexpr uint64_t kMostShards = 32;
 constexpr uint64_t kAllocationBytes = 64;   // what an allocation may cost beyond what was asked for
 constexpr uint64_t kShardMemory = 1 << 20;  // more shards only if they have this much each, so that large values fit

@@ -54,7 +54,8 @@ struct KeyWatch {
   uint16_t busy = 0;
   uint16_t flights = 0;
   uint16_t plain = 0;
-  uint16_t spare = 0;
+  uint16_t kept = 0;    // how often something was
+  uint32_t reader = 0;  // of the hash of the key that was read plainly last
 };
 
 /// Which read of a key. `args` are the arguments but for the key, in a form that differs where they differ.
@@ -155,8 +156,12 @@ class alignas(64) KeyShard {
   KeyShard& operator=(const KeyShard&) = delete;
 
   std::mutex& mutex() { return mutex_; }
-  /// Says that this key will be looked for soon. Needs no mutex.
-  void prefetch(uint64_t hash) const { index_.prefetch(tag_of(hash)); }
+  /// Says that this key will be looked for soon, or its watch. Needs no mutex.
+  void prefetch(uint64_t hash) const {
+    index_.prefetch(tag_of(hash));
+    prefetch_watch(hash);
+  }
+  void prefetch_watch(uint64_t hash) const { __builtin_prefetch(&watches_[(hash >> 40) & watch_mask_], 1); }
 
   /// There is one for every hash.
   KeyWatch& watch(uint64_t hash) { return watches_[(hash >> 40) & watch_mask_]; }

@@ -115,6 +115,7 @@ void NearCache::keep(KeyShard& shard, const NearFill& fill, const Landing& landi
     kept = (landing.resp3.empty() || add(3, landing.resp3, 0)) && (landing.resp2.empty() || add(2, landing.resp2, 0));
   }
   if (!kept) return;
+  ++shard.watch(fill.hash_).kept;
   entry->state() = {.deadline_ms = landing.deadline_ms,
                     .epoch = fill.epoch_,
                     .slot_epoch = fill.slot_epoch_,
@@ -145,13 +146,14 @@ bool NearCache::begin_touch(uint64_t hash, bool write, bool own_fills) {
 }
 
 // What is known only as too large is no value that a later reader could find older than another.
-void NearCache::end_touch(uint64_t hash, bool write) {
-  KeyShard& shard = table_.shard(hash);
+void NearCache::end_touch(const NearTouched& touched, bool write) {
+  KeyShard& shard = table_.shard(touched.hash);
   const std::lock_guard lock(shard.mutex());
-  KeyWatch& watch = shard.watch(hash);
+  KeyWatch& watch = shard.watch(touched.hash);
   --(write ? watch.busy : watch.plain);
   ++watch.generation;
-  shard.erase_if(hash, [write](const KeyEntry& entry) { return write || entry.state().has_values; });
+  if (touched.seen == watch.kept) return;  // nothing was there, and nothing has come
+  shard.erase_if(touched.hash, [write](const KeyEntry& entry) { return write || entry.state().has_values; });
 }
 
 void NearCache::end_touch_of_all() {

@@ -61,6 +61,14 @@ struct NearPlace {
   uint16_t link = UINT16_MAX;
 };
 
+/// A key that is touched.
+struct NearTouched {
+  uint64_t hash = 0;
+  uint32_t seen = kUnknown;  // when nothing was kept of it: how often something had been
+
+  static constexpr uint32_t kUnknown = UINT32_MAX;
+};
+
 /// A read over a connection that vouches. Its owner keeps it until land().
 class NearFill {
  public:
@@ -98,6 +106,7 @@ class NearCache {
   ///   bool admit();  // whether a fill is wanted, since there is nothing to serve or join
   ///   NearPlace place();
   ///   NearFill& make_fill();
+  ///   void read_plainly(NearTouched);
   /// which are called under a lock that is not to be held for long.
   template <class Asker, class Clock>
   Answer read(const NearRead& read, uint64_t now_ms, Clock&& clock, Asker& asker);
@@ -130,7 +139,9 @@ class NearCache {
   /// A touch begins. False: kWait.
   bool begin_touch(uint64_t hash, bool write, bool own_fills);
   /// It has been answered, and its client not been told yet.
-  void end_touch(uint64_t hash, bool write);
+  void end_touch(const NearTouched& touched, bool write);
+  /// Says that end_touch() will be called soon.
+  void prefetch_end(uint64_t hash) const { table_.shard(hash).prefetch_watch(hash); }
   /// A write of keys that are not known.
   void begin_touch_of_all() { touches_of_all_.fetch_add(1); }
   void end_touch_of_all();
@@ -220,15 +231,18 @@ const KeyReply* NearCache::find_servable(KeyShard& shard, const NearRead& read, 
 template <class Asker, class Clock>
 NearCache::Answer NearCache::read(const NearRead& read, uint64_t now_ms, Clock&& clock, Asker& asker) {
   KeyShard& shard = table_.shard(read.hash);
+  shard.prefetch(read.hash);
   const std::lock_guard lock(shard.mutex());
   KeyWatch& watch = shard.watch(read.hash);
-  const auto plain = [&] {
+  KeyEntry* entry = nullptr;
+  const auto plain = [&](bool looked = true) {
     ++watch.plain;
+    watch.reader = static_cast<uint32_t>(read.hash);
+    asker.read_plainly({read.hash, looked && !entry ? watch.kept : NearTouched::kUnknown});
     return Answer::kPlain;
   };
   if (is_written(watch)) [[unlikely]]
-    return plain();
-  KeyEntry* entry;
+    return plain(false);
   if (const KeyReply* reply = find_servable(shard, read, now_ms, clock, entry)) {
     if (!vouches(entry->state().link, now_ms)) return plain();
     if (must_wait(watch, read)) [[unlikely]]
@@ -246,7 +260,8 @@ NearCache::Answer NearCache::read(const NearRead& read, uint64_t now_ms, Clock&&
   }
   // If somebody reads it right now, there is reason to keep it.
   const bool admit = asker.admit();
-  if (!admit && watch.plain == 0) return plain();
+  const bool wanted_now = watch.plain > 0 && watch.reader == static_cast<uint32_t>(read.hash);
+  if (!admit && !wanted_now) return plain();
   const NearPlace place = asker.place();
   if (!vouches(place.link, now_ms)) return plain();
   if (behind_own) return admit ? Answer::kWait : plain();

@@ -243,7 +243,7 @@ bool handle(Session& session, const Command& command) {
     return false;
   }
   // Whoever watches is shown each command once, so none may be put off by the near cache.
-  if (session.worker().gate().busy() && session.near_fills + session.near_reads > 0) [[unlikely]] {
+  if (session.worker().gate().busy() && (session.near_fills.any() || session.near_reads.any())) [[unlikely]] {
     session.pause(Session::kQuiet);
     return false;
   }

@@ -92,8 +92,8 @@ NearRead Near::read_of(const Session& session, const CommandSpec& spec, std::str
   read.database = session.database();
   read.command = spec.id;
   read.resp = static_cast<uint8_t>(session.resp());
-  read.own_fills = session.near_fills > 0;
-  read.own_touches = session.near_reads > 0;
+  read.own_fills = session.near_fills.may_be(read.hash);
+  read.own_touches = session.near_reads.may_be(read.hash);
   read.args = args;
   return read;
 }
@@ -119,7 +119,8 @@ class Near::Asker {
     session_.reply_with(reply.size(), [&](char* out) { reply.copy_to(out); });
   }
   void join(policy::NearFill& fill) {
-    ++session_.near_fills;
+    session_.near_fills.begin();
+    session_.near_fills.mark(read_.hash);
     static_cast<Fill&>(fill).add(near_.worker_,
                                  session_.request_for_reply(near_.worker_.slot_of(read_.key), kReadOnly));
   }
@@ -129,6 +130,11 @@ class Near::Asker {
     fill_ = new Fill(where_, rule_, std::string(frame_), read_.hash);
     join(*fill_);
     return *fill_;
+  }
+  void read_plainly(policy::NearTouched touched) {
+    NearTouch* touch = near_.touches_.begin_read(session_);
+    touch->add(touched, session_);
+    session_.set_touch(touch);
   }
   Fill* fill() const { return fill_; }
 
@@ -176,13 +182,9 @@ Near::Way Near::read(Session& session, const Command& command, const CommandSpec
       count_miss(*rule, answer);
       asker.fill()->start(worker_);
       return Way::kAnswered;
-    case NearCache::Answer::kPlain: {
+    case NearCache::Answer::kPlain:
       count_miss(*rule, answer);
-      NearTouch* touch = touches_.begin_read(session);
-      touch->hashes.push_back(read.hash);
-      session.set_touch(touch);
       return Way::kOrdinary;
-    }
     default:
       return Way::kWait;
   }
@@ -221,7 +223,7 @@ void Near::end(const Request& request) {
 void Near::read_plainly(Request request, uint64_t hash, std::string_view frame) {
   cache_.begin_touch(hash, false, false);
   NearTouch* touch = touches_.begin_read(*request.session);
-  touch->hashes.push_back(hash);
+  touch->add({hash}, *request.session);
   touch->of_part = request.task != nullptr;
   request.touch = touch;
   worker_.send(request, frame);

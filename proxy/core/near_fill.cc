@@ -195,7 +195,7 @@ void Fill::hand_out(Worker& home, const Outcome& outcome) {
 void Fill::give(Worker& worker, const std::vector<Waiter>& waiters, const Outcome& outcome) {
   for (const Waiter& waiter : waiters) {
     Session& session = *waiter.request.session;
-    if (--session.near_fills == 0) session.resume(Session::kNear);
+    if (session.near_fills.end()) session.resume(Session::kNear);
     if (outcome.resp3) {
       worker.answer(waiter.request, session.resp() == 3 ? *outcome.resp3 : *outcome.resp2);
     } else {

@@ -34,8 +34,9 @@ void copy_to(std::string& element, const KeyReply& reply) {
 // Like Asker in near.cc, but the reply is an element of another one.
 class Near::ElementAsker {
  public:
-  ElementAsker(Near& near, SplitTask& task, const Request& whole, uint32_t place, const NearRead& read)
-      : near_(near), task_(task), whole_(whole), place_(place), read_(read) {}
+  ElementAsker(Near& near, SplitTask& task, const Request& whole, uint32_t place, const NearRead& read,
+               NearTouch& touch)
+      : near_(near), task_(task), whole_(whole), place_(place), read_(read), touch_(touch) {}
 
   void serve(const KeyReply& reply) {
     std::string element;
@@ -44,7 +45,8 @@ class Near::ElementAsker {
   }
   void join(policy::NearFill& fill) {
     Session& session = *whole_.session;
-    ++session.near_fills;
+    session.near_fills.begin();
+    session.near_fills.mark(read_.hash);
     session.add_reference();
     Request request = whole_;
     request.task = &task_;
@@ -62,6 +64,7 @@ class Near::ElementAsker {
     join(*fill_);
     return *fill_;
   }
+  void read_plainly(policy::NearTouched touched) { touch_.add(touched, *whole_.session); }
   Fill* fill() const { return fill_; }
 
  private:
@@ -70,6 +73,7 @@ class Near::ElementAsker {
   const Request& whole_;
   const uint32_t place_;
   const NearRead& read_;
+  NearTouch& touch_;
   Fill::Where where_{};
   Fill* fill_ = nullptr;
 };
@@ -136,7 +140,7 @@ bool Near::ask_for_one(const Request& whole, SplitTask& task, uint32_t place, st
   if (!rule) return false;
   NearRead read = read_of(*whole.session, spec_of_get(), key, {});
   read.own_fills = read.own_touches = false;  // but for what this very command has asked for there are none of this key
-  ElementAsker asker(*this, task, whole, place, read);
+  ElementAsker asker(*this, task, whole, place, read, touch);
   const auto clock = [this] { return worker_.transport().clock_ms(); };
   const auto answer = cache_.read(read, worker_.now64_ms(), clock, asker);
   if (answer == NearCache::Answer::kServed) {
@@ -145,7 +149,6 @@ bool Near::ask_for_one(const Request& whole, SplitTask& task, uint32_t place, st
   }
   count_miss(*rule, answer);
   if (answer == NearCache::Answer::kFill) asker.fill()->start(worker_);
-  if (answer == NearCache::Answer::kPlain) touch.hashes.push_back(read.hash);
   return answer != NearCache::Answer::kPlain;
 }
 

@@ -25,7 +25,7 @@ void NearTouches::look_at(const Command& command, const CommandSpec& spec) {
   const bool writes = spec.may_write;
   if (spec.only_key != 0) [[likely]] {
     if (!is_near(command.arg(spec.only_key))) return;
-    wanted_.hashes.push_back(KeyTable::hash(command.arg(spec.only_key)));
+    wanted_.keys.push_back({KeyTable::hash(command.arg(spec.only_key))});
     wanted_.write = wanted_.write || writes;
     return;
   }
@@ -37,7 +37,7 @@ void NearTouches::look_at(const Command& command, const CommandSpec& spec) {
   if (hides && writes) wanted_.all = true;
   for (const uint32_t index : indexes) {
     if (!is_near(command.arg(index))) continue;
-    wanted_.hashes.push_back(KeyTable::hash(command.arg(index)));
+    wanted_.keys.push_back({KeyTable::hash(command.arg(index))});
     wanted_.write = wanted_.write || writes;
   }
 }
@@ -50,40 +50,47 @@ void NearTouches::look_at_transaction(Session& session) {
 }
 
 bool NearTouches::begin(Session& session, const Command& command, const CommandSpec& spec) {
-  wanted_.hashes.clear();
+  wanted_.keys.clear();
   wanted_.write = wanted_.all = false;
   if (spec.handling != Handling::kTransaction) [[likely]] {
     look_at(command, spec);
   } else if (spec.action == resp::Action::kExec && (session.modes() & Session::kQueueing)) {
     look_at_transaction(session);
   }
-  if (wanted_.hashes.empty() && !wanted_.all) return true;
-  const bool write = wanted_.write || wanted_.all, own_fills = session.near_fills > 0;
-  if (own_fills && (wanted_.all || wanted_.hashes.size() > 1)) return false;
-  for (const uint64_t hash : wanted_.hashes) {
-    if (!cache_.begin_touch(hash, write, own_fills)) return false;  // the only one
+  if (wanted_.keys.empty() && !wanted_.all) return true;
+  const bool write = wanted_.write || wanted_.all;
+  if (session.near_fills.any() && (wanted_.all || wanted_.keys.size() > 1)) return false;
+  for (const policy::NearTouched& key : wanted_.keys) {
+    if (!cache_.begin_touch(key.hash, write, session.near_fills.may_be(key.hash))) return false;  // the only one
   }
   if (wanted_.all) cache_.begin_touch_of_all();
-  NearTouch* touch = take();
-  touch->hashes.swap(wanted_.hashes);
+  NearTouch* touch = write ? take() : begin_read(session);
   touch->write = write;
   touch->of_all = wanted_.all;
-  if (!touch->write) ++session.near_reads;
+  for (const policy::NearTouched& key : wanted_.keys) touch->add(key, session);
   session.set_touch(touch);
   return true;
 }
 
+void NearTouch::add(policy::NearTouched key, Session& session) {
+  if (!write) session.near_reads.mark(key.hash);
+  if (any) return more.push_back(key);
+  first = key;
+  any = true;
+}
+
 NearTouch* NearTouches::begin_read(Session& session) {
-  ++session.near_reads;
+  session.near_reads.begin();
   return take();
 }
 
 void NearTouches::end(NearTouch* touch, Session& session) {
-  for (const uint64_t hash : touch->hashes) cache_.end_touch(hash, touch->write);
+  if (touch->any) cache_.end_touch(touch->first, touch->write);
+  for (const policy::NearTouched& key : touch->more) cache_.end_touch(key, touch->write);
   if (touch->of_all) cache_.end_touch_of_all();
-  if (!touch->write && --session.near_reads == 0) session.resume(Session::kNear);
-  touch->hashes.clear();
-  touch->write = touch->of_all = touch->of_part = false;
+  if (!touch->write && session.near_reads.end()) session.resume(Session::kNear);
+  touch->more.clear();
+  touch->any = touch->write = touch->of_all = touch->of_part = false;
   spare_.push_back(touch);
 }
 

@@ -10,12 +10,9 @@
 #include <string_view>
 #include <vector>
 
+#include "policy/near_cache.h"
 #include "resp/command.h"
 #include "resp/command_table.h"
-
-namespace corral::policy {
-class NearCache;
-}
 
 namespace corral::core {
 
@@ -23,10 +20,15 @@ class Session;
 class Worker;
 
 struct NearTouch {
-  std::vector<uint64_t> hashes;  // of the keys
+  policy::NearTouched first;  // of the keys, if there is any; most have one
+  std::vector<policy::NearTouched> more;
+  bool any = false;
   bool write = false;
   bool of_all = false;   // of keys that are not known
   bool of_part = false;  // of a part that is answered by itself
+
+  /// Another key. `session` is that of a read.
+  void add(policy::NearTouched key, Session& session);
 };
 
 class NearTouches {
@@ -43,7 +45,7 @@ class NearTouches {
 
  private:
   struct Wanted {
-    std::vector<uint64_t> hashes;
+    std::vector<policy::NearTouched> keys;
     bool write = false;
     bool all = false;
   };

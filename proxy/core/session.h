@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "proxy/core/byte_queue.h"
+#include "proxy/core/key_marks.h"
 #include "proxy/core/link_kind.h"
 #include "proxy/core/reply_queue.h"
 #include "proxy/core/request.h"
@@ -230,8 +231,8 @@ class Session final : public Endpoint {
 
   bool dirty = false;       // in the worker's list of sessions to flush
   bool resumable = false;   // in the worker's list of sessions whose input goes on
-  uint32_t near_fills = 0;  // of the near cache, for whose replies it waits
-  uint32_t near_reads = 0;  // under way past the near cache, of keys that it is for
+  KeyMarks near_fills;  // of the near cache, for whose replies it waits
+  KeyMarks near_reads;  // under way past the near cache, of keys that it is for
 
  private:
   std::string flags() const;

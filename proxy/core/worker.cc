@@ -366,6 +366,10 @@ void Worker::on_link_failed(Link& link, bool was_ready, std::string_view reason)
   refresh_topology();
 }
 
+void Worker::prefetch_touch(const NearTouch& touch) const {
+  if (touch.any) process_.near_cache()->prefetch_end(touch.first.hash);
+}
+
 void Worker::on_link_ready(Link& link) {
   if (near_ && link.kind().tracking() == Tracking::kOptIn) near_->links().on_ready(link);
 }

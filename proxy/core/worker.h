@@ -124,6 +124,8 @@ class Worker {
   void end_detached(Link* link);
   HoldTable& holds() { return holds_; }
 
+  /// It will end soon.
+  void prefetch_touch(const NearTouch& touch) const;
   void on_upstream_reply(Link& link, const Link::Pending& pending, std::string_view reply) {
     if (reply[0] == '-' && on_upstream_error(link, pending, reply)) [[unlikely]]
       return;

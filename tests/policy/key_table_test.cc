@@ -288,7 +288,7 @@ TEST(KeyTable, ShardsAndWatchesAreSpreadEvenly) {
     watches.insert(&table.shard(hash).watch(hash));
   }
   for (const int count : uses) EXPECT_NEAR(count, 1000, 200);
-  EXPECT_GT(watches.size(), 25'000u);
+  EXPECT_GT(watches.size(), 3'000u);
 }
 
 TEST(KeyTable, WatchIsZeroAtFirstAndStays) {
