@@ -13,16 +13,16 @@ class FillBudget {
   void on_hit() {
     if (hits_ < kMost) ++hits_;
   }
-  /// Whether the next miss is to fill. `random`: 64 random bits.
-  bool take(uint64_t random) {
-    if (!is_spent()) {
+  /// Whether the next miss is to fill.
+  bool take() {
+    if (hits_ >= kHitsPerFill) {
       hits_ -= kHitsPerFill;
       return true;
     }
-    return random % kOneOf == 0;
+    // Those that are let through are spread so that no pattern of requests falls in with them (Weyl's sequence).
+    spread_ += 0x9E3779B97F4A7C15u;
+    return spread_ < UINT64_MAX / kOneOf;
   }
-  /// Whether take() will look at its argument.
-  bool is_spent() const { return hits_ < kHitsPerFill; }
 
  private:
   static constexpr uint32_t kHitsPerFill = 3;  // what a fill costs more than a plain read, in what a hit saves
@@ -30,6 +30,7 @@ class FillBudget {
   static constexpr uint32_t kAtFirst = 16 * 1024 * kHitsPerFill, kMost = 64 * kAtFirst;
 
   uint32_t hits_ = kAtFirst;  // not spent yet
+  uint64_t spread_ = 0;
 };
 
 }  // namespace corral::policy

@@ -136,6 +136,12 @@ class NearCache {
   void fail(NearFill& fill, const Landing* landing, const std::function<void()>& then);
   void end_failed(uint64_t hash);
 
+  /// Says that the key will be read soon.
+  void prefetch(std::string_view key) const {
+    const uint64_t hash = KeyTable::hash(key);
+    table_.shard(hash).prefetch(hash);
+  }
+
   /// A touch begins. False: kWait.
   bool begin_touch(uint64_t hash, bool write, bool own_fills);
   /// It has been answered, and its client not been told yet.

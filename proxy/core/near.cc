@@ -4,6 +4,7 @@
 #include "proxy/core/rules.h"
 #include "proxy/core/session.h"
 #include "proxy/core/worker.h"
+#include "resp/decimal.h"
 #include "resp/reply_builder.h"
 
 namespace corral::core {
@@ -15,6 +16,8 @@ using resp::Command;
 using resp::CommandSpec;
 
 namespace {
+
+constexpr size_t kLongestHeader = 6;  // that resp::short_header() reads
 
 // The arguments behind the key, as they came.
 std::string_view args_behind_key(const Command& command) {
@@ -98,8 +101,6 @@ NearRead Near::read_of(const Session& session, const CommandSpec& spec, std::str
   return read;
 }
 
-bool Near::admit() { return budget_.take(budget_.is_spent() ? worker_.transport().random() : 0); }
-
 policy::NearPlace Near::place_of(const NearRead& read, Fill::Where& where) {
   where.slot = worker_.slot_of(read.key);
   where.home = links_.home_of(read.hash);
@@ -124,7 +125,7 @@ class Near::Asker {
     static_cast<Fill&>(fill).add(near_.worker_,
                                  session_.request_for_reply(near_.worker_.slot_of(read_.key), kReadOnly));
   }
-  bool admit() { return near_.admit(); }
+  bool admit() { return near_.budget_.take(); }
   policy::NearPlace place() { return near_.place_of(read_, where_); }
   policy::NearFill& make_fill() {
     fill_ = new Fill(where_, rule_, std::string(frame_), read_.hash);
@@ -209,6 +210,19 @@ Near::Way Near::tell_ttl(Session& session, const Command& command, const Command
   resp::append_integer(out, ttl);
   session.reply(out);
   return Way::kAnswered;
+}
+
+// Of a request with a key as its first argument; whatever else it may be, nothing comes of it.
+void Near::foresee(std::string_view bytes) const {
+  uint32_t length = 0;
+  const auto skip_header = [&](char mark) {
+    const size_t header = bytes.size() < kLongestHeader ? 0 : resp::short_header(bytes.data(), mark, length);
+    bytes.remove_prefix(header);
+    return header > 0;
+  };
+  if (!skip_header('*') || !skip_header('$') || bytes.size() < length + 2) return;
+  bytes.remove_prefix(length + 2);
+  if (skip_header('$') && bytes.size() >= length) cache_.prefetch(bytes.substr(0, length));
 }
 
 void Near::end_unused_touch(Session& session) {

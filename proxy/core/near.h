@@ -42,6 +42,8 @@ class Near {
     kWait,      // for what the session is due: then it is to come again
   };
   Way handle(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
+  /// The bytes behind a request that is handled now: if they are another one, its key is looked for next.
+  void foresee(std::string_view bytes) const;
   /// The command sent nothing that could have taken its touch.
   void end_unused_touch(Session& session);
   /// By rule, of this worker's clients.
@@ -65,7 +67,6 @@ class Near {
   class ElementAsker;
 
   bool may_be_served(const Session& session) const;
-  bool admit();
   policy::NearPlace place_of(const policy::NearRead& read, Fill::Where& where);
   const policy::Rule* rule_of(std::string_view key) const;
   RuleCounters& counters_of(const policy::Rule& rule);

@@ -55,7 +55,7 @@ class Near::ElementAsker {
     request.slot = near_.worker_.slot_of(read_.key);
     static_cast<Fill&>(fill).add(near_.worker_, request);
   }
-  bool admit() { return near_.admit(); }
+  bool admit() { return near_.budget_.take(); }
   policy::NearPlace place() { return near_.place_of(read_, where_); }
   policy::NearFill& make_fill() {
     std::string frame;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "proxy/core/handlers.h"
+#include "proxy/core/near.h"
 #include "proxy/core/parsed_request.h"
 #include "proxy/core/session.h"
 #include "proxy/core/transaction.h"
@@ -83,6 +84,9 @@ size_t Session::consume(const char* data, size_t size, resp::RequestScanner& sca
       return size;
     }
     const resp::Command command = scanner.command(data + at);
+    if (const Near* near = worker_.near(); near && near->on()) {
+      near->foresee({data + at + scanner.consumed(), size - at - scanner.consumed()});
+    }
     const bool handled = command.argc() == 0 || handle(*this, command);
     const size_t length = scanner.consumed();
     scanner.reset();
