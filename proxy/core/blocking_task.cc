@@ -87,11 +87,11 @@ Link* BlockingTask::link_to(NodeId node) {
   LinkPool& pool = session_.worker().own_links();
   if (link_ && link_->node() != node) drop_link();
   if (node == kNoNode || session_.worker().stopping() || (link_ && !link_->accepts())) return nullptr;
-  if (!pool.has_room(node, session_.link_kind())) return nullptr;
+  if (!pool.has_room(node, session_.own_link_kind())) return nullptr;
   if (link_) {
     pool.note_connecting(*link_);
   } else {
-    link_ = pool.take(node, session_.link_kind());
+    link_ = pool.take(node, session_.own_link_kind());
   }
   return link_;
 }

@@ -143,7 +143,8 @@ bool wants_quiet(const Session& session, const Command& command, const CommandSp
   using resp::Action;
   switch (spec.handling) {
     case Handling::kLocal:
-      return spec.action == Action::kHello || spec.action == Action::kSelect || spec.action == Action::kReset;
+      return spec.action == Action::kHello || spec.action == Action::kSelect || spec.action == Action::kReset ||
+             spec.action == Action::kClientTracking;
     case Handling::kBlocking:
       return resp::may_block(spec, command);
     case Handling::kTransaction:

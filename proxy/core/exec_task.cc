@@ -212,7 +212,7 @@ void WatchTask::attempt() {
   if (!link_) {
     const NodeId owner = worker.map().owner[whole_.slot];
     if (owner == kNoNode) return attempt_later();
-    link_ = worker.own_links().take(owner, session_.link_kind());
+    link_ = worker.own_links().take(owner, session_.own_link_kind());
   }
   Request request = whole_;
   request.task = this;

@@ -1,12 +1,14 @@
 #include "proxy/core/handshake.h"
 
+#include <vector>
+
 #include "proxy/core/info_text.h"
 #include "resp/reply_builder.h"
 #include "resp/reply_view.h"
 
 namespace corral::core {
 
-std::string Handshake::begin(const Login& login, LinkKind kind) {
+std::string Handshake::begin(const Login& login, LinkKind kind, std::string_view target) {
   std::string out;
   left_ = 0;
   const auto add = [&](std::initializer_list<std::string_view> command) {
@@ -17,7 +19,13 @@ std::string Handshake::begin(const Login& login, LinkKind kind) {
   if (kind.resp() == 3) add({"HELLO", "3"});
   if (kind.database() != 0) add({"SELECT", std::to_string(kind.database())});
   if (kind.tracking() == Tracking::kOptIn) add({"CLIENT", "TRACKING", "ON", "OPTIN"});
-  if (kind.tracking() == Tracking::kAll) add({"CLIENT", "TRACKING", "ON"});
+  if (kind.tracking() == Tracking::kAll || kind.tracking() == Tracking::kNoLoop) {
+    std::vector<std::string_view> words = {"CLIENT", "TRACKING", "ON"};
+    if (kind.tracking() == Tracking::kNoLoop) words.push_back("NOLOOP");
+    if (!target.empty()) words.insert(words.end(), {"REDIRECT", target});
+    resp::append_command(out, words);
+    ++left_;
+  }
   const uint8_t needed = left_;
   if (!last_.empty()) {
     const std::string_view last = last_;

@@ -24,8 +24,9 @@ class Handshake {
     kRefused,  // the node's words are the reply
   };
 
-  /// The bytes to send; as many replies follow.
-  std::string begin(const Login& login, LinkKind kind);
+  /// The bytes to send; as many replies follow. `target`: the number at the node of the connection to which it tells
+  /// what has changed, if it is another one.
+  std::string begin(const Login& login, LinkKind kind, std::string_view target = {});
   Result on_reply(std::string_view reply);
   /// The node's number for the last connection that came through, as CLIENT KILL wants it; empty if there was none.
   std::string_view id_at_node() const { return std::string_view(last_).substr(0, last_.find(' ')); }

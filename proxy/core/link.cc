@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "proxy/core/tracking_clients.h"
 #include "proxy/core/worker.h"
 #include "resp/reply_builder.h"
 #include "resp/reply_view.h"
@@ -83,7 +84,12 @@ bool Link::leave_backoff() {
 void Link::connect() {
   state_ = State::kConnecting;
   state_since_ms_ = worker_.now_ms();
+  if (kind_.redirects() && worker_.tracking().targets().id_for(*this).empty()) return;  // proceed() follows
   socket_ = worker_.transport().connect(address_, this);
+}
+
+void Link::proceed() {
+  if (state_ == State::kConnecting && !socket_) socket_ = worker_.transport().connect(address_, this);
 }
 
 // The handshake goes out before anything in the log.
@@ -93,7 +99,8 @@ void Link::on_connected() {
   const auto& upstream = worker_.settings().upstream;
   const Login login = peer_ == Peer::kSentinel ? Login{upstream.sentinel_username, upstream.sentinel_password}
                                                : Login{upstream.username, upstream.password};
-  std::string out = handshake_.begin(login, kind_);
+  const std::string_view target = kind_.redirects() ? worker_.tracking().targets().id_for(*this) : "";
+  std::string out = handshake_.begin(login, kind_, target);
   const iovec part{out.data(), out.size()};
   if (worker_.transport().write(socket_, &part, 1) != out.size()) fail("could not send the handshake");
 }
@@ -202,7 +209,7 @@ size_t Link::consume(const char* data, size_t size) {
     if (state_ == State::kReady) [[likely]] {
       on_reply(reply);
       ++replies;
-    } else {
+    } else if (reply[0] != '>') {
       on_handshake_reply(reply);
     }
     if (!socket_) return size;  // failed meanwhile

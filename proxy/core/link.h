@@ -49,6 +49,10 @@ class Link final : public Endpoint {
   const config::Address& address() const { return address_; }
   bool ready() const { return state_ == State::kReady; }
   bool connected() const { return socket_ != nullptr; }
+  /// It is connected, or is to be.
+  bool begun() const { return state_ != State::kIdle && state_ != State::kBackoff; }
+  /// What connecting has waited for is there (tracking_targets.h).
+  void proceed();
   /// False in backoff: a request would only wait.
   bool accepts() { return state_ != State::kBackoff || leave_backoff(); }
   int failures() const { return failures_; }  // in a row

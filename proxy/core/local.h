@@ -40,13 +40,15 @@ void local_client_help(Session&, const resp::Command&);
 void local_client_no_touch(Session&, const resp::Command&);  // local_client_modes.cc, as all that follow
 void local_client_pause(Session&, const resp::Command&);
 void local_client_unpause(Session&, const resp::Command&);
+void local_monitor(Session&, const resp::Command&);
+/// Sets the name if it is allowed; otherwise replies with the error and returns false.
+bool set_client_name(Session& session, std::string_view name);
+
+// local_tracking.cc
 void local_client_tracking(Session&, const resp::Command&);
 void local_client_caching(Session&, const resp::Command&);
 void local_client_getredir(Session&, const resp::Command&);
 void local_client_trackinginfo(Session&, const resp::Command&);
-void local_monitor(Session&, const resp::Command&);
-/// Sets the name if it is allowed; otherwise replies with the error and returns false.
-bool set_client_name(Session& session, std::string_view name);
 
 // local_cluster.cc
 void local_cluster_info(Session&, const resp::Command&);

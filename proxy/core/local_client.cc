@@ -270,7 +270,11 @@ void local_client_unblock(Session& session, const Command& command) {
 
 void local_client_help(Session& session, const Command&) {
   reply_help(session, "CLIENT",
-             {"GETNAME",
+             {"CACHING (YES|NO)",
+              "    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
+              "GETREDIR",
+              "    Return the client ID that invalidations are redirected to when tracking is enabled.",
+              "GETNAME",
               "    Return the name of the current connection.",
               "ID",
               "    Return the ID of the current connection.",
@@ -294,6 +298,8 @@ void local_client_help(Session& session, const Command&) {
               "    Set the client library's name and version.",
               "SETNAME <name>",
               "    Assign the name <name> to the current connection.",
+              "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]] [OPTIN] [OPTOUT] [NOLOOP]",
+              "    Control server assisted client side caching.",
               "TRACKINGINFO",
               "    Report tracking status for the current connection.",
               "UNBLOCK <clientid> [TIMEOUT|ERROR]",

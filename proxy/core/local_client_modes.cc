@@ -1,4 +1,4 @@
-// CLIENT's subcommands that change how clients are served (PAUSE, TRACKING ...), and MONITOR.
+// CLIENT's subcommands that change how clients are served (PAUSE, NO-TOUCH), and MONITOR.
 #include <set>
 
 #include "proxy/core/gather.h"
@@ -113,32 +113,6 @@ void local_client_no_touch(Session& session, const Command& command) {
   if (!on && !same_word(command.arg(2), "OFF")) return session.reply_error(kSyntaxError);
   session.set_no_touch(on);
   session.reply(resp::kOk);
-}
-
-void local_client_tracking(Session& session, const Command& command) {
-  if (same_word(command.arg(2), "OFF")) return session.reply(resp::kOk);
-  session.reply_error(same_word(command.arg(2), "ON") ? "ERR CLIENT TRACKING is not served by this version of Corral"
-                                                      : kSyntaxError);
-}
-
-void local_client_caching(Session& session, const Command&) {
-  session.reply_error(
-      "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled");
-}
-
-void local_client_getredir(Session& session, const Command&) { session.reply(":-1\r\n"); }
-
-void local_client_trackinginfo(Session& session, const Command&) {
-  std::string out;
-  resp::append_map(out, 3, session.resp());
-  resp::append_bulk(out, "flags");
-  resp::append_set(out, 1, session.resp());
-  resp::append_bulk(out, "off");
-  resp::append_bulk(out, "redirect");
-  resp::append_integer(out, -1);
-  resp::append_bulk(out, "prefixes");
-  resp::append_array(out, 0);
-  session.reply(out);
 }
 
 }  // namespace corral::core

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "proxy/core/local.h"
+#include "proxy/core/tracking_clients.h"
 #include "proxy/core/transaction.h"
 #include "resp/reply_builder.h"
 
@@ -28,6 +29,11 @@ bool authenticate(Session& session, std::string_view user) {
   if (user == "default") return true;
   session.reply_error("WRONGPASS invalid username-password pair or user is disabled.");
   return false;
+}
+
+void set_link_kind(Session& session, LinkKind kind) {
+  session.set_link_kind(kind);
+  if (session.tracks()) session.worker().tracking().update(session);
 }
 
 void reply_hello(Session& session) {
@@ -96,7 +102,7 @@ void local_select(Session& session, const Command& command) {
     return session.reply_error("ERR DB index is out of range");
   }
   if (database != 0 && !worker.one_owner()) return session.reply_error("ERR SELECT is not allowed in cluster mode");
-  session.set_link_kind(LinkKind(session.resp(), static_cast<uint16_t>(database)));
+  set_link_kind(session, LinkKind(session.resp(), static_cast<uint16_t>(database)));
   if (session.modes() & Session::kWatching) session.transaction().on_select(session.database());
   session.reply(resp::kOk);
 }
@@ -119,8 +125,9 @@ void local_hello(Session& session, const Command& command) {
       return session.reply_error("ERR Syntax error in HELLO option '" + std::string(command.arg(i)) + "'");
     }
   }
-  session.set_link_kind(LinkKind(static_cast<int>(version), session.database()));
+  set_link_kind(session, LinkKind(static_cast<int>(version), session.database()));
   reply_hello(session);
+  if (session.tracks()) session.tracking()->tell_what_was_missed();
 }
 
 void local_auth(Session& session, const Command& command) {

@@ -83,7 +83,7 @@ InfoLines clients_section(Session& session, const Sources& sources) {
   set_line(lines, "client_recent_max_input_buffer", 0);
   set_line(lines, "client_recent_max_output_buffer", 0);
   set_line(lines, "blocked_clients", sources.blocked);
-  set_line(lines, "tracking_clients", 0);
+  set_line(lines, "tracking_clients", to_signed(session.worker().process().tracking_totals().clients));
   set_line(lines, "clients_in_timeout_table", 0);
   return lines;
 }
@@ -146,6 +146,10 @@ InfoLines stats_section(Session& session, const Sources& sources) {
   set_line(lines, "pubsub_channels", to_signed(pubsub.count_names(ChannelKind::kChannel)));
   set_line(lines, "pubsub_patterns", to_signed(pubsub.count_names(ChannelKind::kPattern)));
   set_line(lines, "pubsubshard_channels", to_signed(pubsub.count_names(ChannelKind::kShard)));
+  const Process::TrackingTotals tracked = process.tracking_totals();
+  set_line(lines, "tracking_total_keys", to_signed(tracked.keys));
+  set_line(lines, "tracking_total_items", to_signed(tracked.items));
+  set_line(lines, "tracking_total_prefixes", to_signed(tracked.prefixes));
   return lines;
 }
 

@@ -78,8 +78,7 @@ void Near::on_new_map(const SlotMap& before) {
 // when it changes, reads where that is tracked for it.
 bool Near::may_be_served(const Session& session) const {
   constexpr uint8_t kBypassing = Session::kQueueing | Session::kWatching;
-  return (session.modes() & kBypassing) == 0 && !session.has_sink() &&
-         session.link_kind().tracking() == Tracking::kNone;
+  return (session.modes() & kBypassing) == 0 && !session.has_sink() && !session.tracks();
 }
 
 const policy::Rule* Near::rule_of(std::string_view key) const {

@@ -57,6 +57,25 @@ uint32_t Process::blocked_clients() const {
   return sum;
 }
 
+Process::TrackingTotals Process::tracking_totals() const {
+  TrackingTotals totals;
+  for (const auto& board : boards_) {
+    totals.clients += board->tracking_clients.load(std::memory_order_relaxed);
+    totals.keys += board->tracked_keys.load(std::memory_order_relaxed);
+    totals.items += board->tracked_items.load(std::memory_order_relaxed);
+  }
+  const std::lock_guard lock(mutex_);
+  totals.prefixes = tracked_prefixes_.size();
+  return totals;
+}
+
+void Process::count_tracked_prefix(const std::string& prefix, int change) {
+  const std::lock_guard lock(mutex_);
+  const auto it = tracked_prefixes_.try_emplace(prefix, 0).first;
+  it->second += static_cast<uint32_t>(change);
+  if (it->second == 0) tracked_prefixes_.erase(it);
+}
+
 std::vector<std::pair<std::string_view, uint64_t>> Process::totals() const {
   std::vector<std::pair<std::string_view, uint64_t>> result;
   const auto add = [&](std::string_view name, Counter Stats::*counter) {

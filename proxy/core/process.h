@@ -34,6 +34,9 @@ struct WorkerBoard {
   std::atomic<NodeId> busy_node{kNoNode};  // with a script of this worker's clients
   std::atomic<uint32_t> blocked{0};        // clients in BLPOP and its like
   std::atomic<uint32_t> monitors{0};       // clients that watch (MONITOR)
+  // Of CLIENT TRACKING: clients, keys that they have read, pairs of both.
+  std::atomic<uint32_t> tracking_clients{0};
+  std::atomic<uint64_t> tracked_keys{0}, tracked_items{0};
 };
 
 /// What INFO tells of the program and the machine that it runs on.
@@ -62,6 +65,12 @@ class Process {
   NodeId busy_node() const;
   uint32_t monitors() const;
   uint32_t blocked_clients() const;
+  struct TrackingTotals {
+    uint64_t clients = 0, keys = 0, items = 0, prefixes = 0;
+  };
+  TrackingTotals tracking_totals() const;
+  /// One client more or less that tracks this prefix.
+  void count_tracked_prefix(const std::string& prefix, int change);
   std::vector<std::pair<std::string_view, uint64_t>> totals() const;  // of the workers' counters
 
   /// The number that stands for an address; always the same for the same address.
@@ -135,6 +144,7 @@ class Process {
   };
   std::unordered_map<std::string, Unlisted> unlisted_;
   ClientPause client_pause_;
+  std::unordered_map<std::string, uint32_t> tracked_prefixes_;  // clients by prefix
   policy::PoliciesPtr policies_;
   std::string upstream_version_ = "7.0.0";
 };

@@ -31,6 +31,11 @@ class ReplyQueue {
   bool empty() const { return head_ == tail_; }
   uint64_t kept_bytes() const { return kept_bytes_; }
 
+  /// The ticket that the next request will take.
+  Ticket next() const { return tail_; }
+  /// Whether all requests with tickets before this one have been given their replies, in line.
+  bool has_passed(Ticket ticket) const { return static_cast<int32_t>(head_ - ticket) >= 0; }
+
   /// `muted`: the reply is awaited in its place, but not shown (CLIENT REPLY OFF).
   Ticket push(bool muted) {
     if (size() == capacity_) grow();

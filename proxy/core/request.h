@@ -50,16 +50,24 @@ enum RequestFlag : uint8_t {
   kWrites = 128,   // or may write: WAIT asks the node
 };
 
+/// Of a client that wants to hear when keys change (CLIENT TRACKING).
+enum class Tracked : uint8_t {
+  kNot,
+  kSeen,   // its client tracks
+  kReads,  // likewise, and wants to hear of the keys that this reads
+};
+
 struct Request {
   Session* session = nullptr;     // holds a reference to it; null for the proxy's own requests
   Task* task = nullptr;           // gets the reply; if null, the session does
   ReplyQueue::Ticket ticket = 0;  // of the session, or the part's number in the task
   uint16_t slot = kNoSlot;
-  uint8_t flags = 0;           // of RequestFlag
-  uint8_t attempts = 0;        // refusals so far
-  uint32_t since_ms = 0;       // when it was first sent, on the worker's clock
-  NearTouch* touch = nullptr;  // ends when it is answered; parts of it carry it too, but for them it means nothing
-  uint32_t order = 0;          // its place among the session's requests, in which those of a slot are executed
+  uint8_t flags = 0;                // of RequestFlag
+  uint8_t attempts = 0;             // refusals so far
+  uint32_t since_ms = 0;            // when it was first sent, on the worker's clock
+  NearTouch* touch = nullptr;       // ends when it is answered; parts of it carry it too, but for them it means nothing
+  uint32_t order = 0;               // its place among the session's requests, in which those of a slot are executed
+  Tracked tracked = Tracked::kNot;  // of its client
 };
 
 }  // namespace corral::core

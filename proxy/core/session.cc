@@ -5,6 +5,7 @@
 
 #include "proxy/core/link.h"
 #include "proxy/core/subscriptions.h"
+#include "proxy/core/tracking_clients.h"
 #include "proxy/core/transaction.h"
 #include "proxy/core/upload.h"
 #include "proxy/core/worker.h"
@@ -90,6 +91,8 @@ void Session::flush_soon() {
   if ((paused_ & kQuiet) && replies_.empty()) [[unlikely]]
     resume(kQuiet);
   if (!dirty) worker_.flush_later(this);
+  if (tracked_ != Tracked::kNot) [[unlikely]]
+    tracking_->on_progress();
 }
 
 void Session::take_part(std::string_view bytes) {
@@ -146,6 +149,7 @@ Request Session::request_for_reply(uint16_t slot, uint8_t flags) {
   request.flags = flags;
   if (!sink_.task) request.touch = take_touch();
   request.since_ms = worker_.now_ms();
+  request.tracked = tracked_;
   return request;
 }
 
@@ -268,6 +272,7 @@ void Session::leave_modes() {
   if (transaction_) transaction_->discard();
   if (subscriptions_) subscriptions_->leave_all();
   if (modes_ & kMonitoring) worker_.gate().remove_monitor(*this);
+  worker_.tracking().leave(*this);
   modes_ = 0;
 }
 
@@ -280,9 +285,13 @@ void Session::set_subscriptions(std::unique_ptr<Subscriptions> subscriptions) {
   subscriptions_ = std::move(subscriptions);
 }
 
+void Session::set_tracking(std::unique_ptr<SessionTracking> tracking) { tracking_ = std::move(tracking); }
+
 void Session::begin_command(const resp::CommandSpec* spec) {
   last_command_ = spec;
   skip_this_ = std::exchange(skip_next_, false);
+  if (tracked_ != Tracked::kNot) [[unlikely]]
+    tracking_->begin_command(spec, (modes_ & kQueueing) != 0);
 }
 
 }  // namespace corral::core

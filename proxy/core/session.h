@@ -28,6 +28,7 @@ namespace corral::core {
 
 class Link;
 struct NearTouch;
+class SessionTracking;
 class Subscriptions;
 class Transaction;
 class Upload;
@@ -75,6 +76,8 @@ class Session final : public Endpoint {
   /// Of the links that serve it. Changes only while nothing is under way (quiet()).
   LinkKind link_kind() const { return link_kind_; }
   void set_link_kind(LinkKind kind) { link_kind_ = kind; }
+  /// Of a connection of its own, for one command or a few: nobody tracks what is read there.
+  LinkKind own_link_kind() const { return {resp(), database()}; }
   /// All replies due have been given (but perhaps not sent).
   bool quiet() const { return replies_.empty(); }
   bool open() const { return socket_ != nullptr; }
@@ -113,8 +116,11 @@ class Session final : public Endpoint {
   void end_parts();
   /// Of its output.
   size_t waiting_bytes() const { return output_.unsent(); }
-  /// Out of the order of replies: a message of pub/sub, whole frames.
+  /// Out of the order of replies: a message of pub/sub, whole frames. A client that does not read is closed.
   void push(std::string_view frames);
+  /// The ticket that its next request will take, and whether all before a ticket have been given their replies.
+  ReplyQueue::Ticket next_ticket() const { return replies_.next(); }
+  bool has_passed(ReplyQueue::Ticket ticket) const { return replies_.has_passed(ticket); }
   /// `text` begins with its code and has no CRLF.
   void reply_error(std::string_view text);
   /// Forwards one request by slot; the reply comes back by itself.
@@ -221,6 +227,12 @@ class Session final : public Endpoint {
   /// Of pub/sub; null as long as nobody has set it.
   Subscriptions* subscriptions() const { return subscriptions_.get(); }
   void set_subscriptions(std::unique_ptr<Subscriptions> subscriptions);
+  /// CLIENT TRACKING is on.
+  bool tracks() const { return tracking_ != nullptr; }
+  SessionTracking* tracking() const { return tracking_.get(); }
+  void set_tracking(std::unique_ptr<SessionTracking> tracking);
+  /// Of the requests from now on.
+  void set_tracked(Tracked tracked) { tracked_ = tracked; }
   void set_upload(Upload* upload) { upload_ = upload; }
   BlockedCommand* blocked() const { return blocked_command_; }
   void set_blocked(BlockedCommand* command);
@@ -264,6 +276,7 @@ class Session final : public Endpoint {
   std::string late_pushes_;  // what was pushed during it
   std::unique_ptr<Transaction> transaction_;
   std::unique_ptr<Subscriptions> subscriptions_;
+  std::unique_ptr<SessionTracking> tracking_;
   BlockedCommand* blocked_command_ = nullptr;     // not owned
   Upload* upload_ = nullptr;                      // not owned
   std::unique_ptr<resp::RequestStream> skipped_;  // what is left of a request that has been refused
@@ -280,8 +293,9 @@ class Session final : public Endpoint {
   uint32_t active_ms_;      // when it last sent something
   uint32_t largest_reply_;  // so far; a guess before the first
   const resp::CommandSpec* last_command_ = nullptr;
-  uint16_t paused_ = 0;       // of Pause
-  uint8_t modes_ = 0;         // of Mode
+  uint16_t paused_ = 0;  // of Pause
+  uint8_t modes_ = 0;    // of Mode
+  Tracked tracked_ = Tracked::kNot;
   bool replies_off_ = false;  // CLIENT REPLY OFF
   bool skip_next_ = false;    // CLIENT REPLY SKIP
   bool skip_this_ = false;

@@ -2,6 +2,7 @@
 // Source: https://redis.io/commands/client-list; Redis 7.0, networking.c, catClientInfoString.
 #include "proxy/core/session.h"
 #include "proxy/core/subscriptions.h"
+#include "proxy/core/tracking_session.h"
 #include "proxy/core/transaction.h"
 #include "proxy/core/worker.h"
 
@@ -13,6 +14,9 @@ std::string Session::flags() const {
   if (modes_ & kSubscribed) flags += 'P';
   if (modes_ & kQueueing) flags += 'x';
   if (is_blocked()) flags += 'b';
+  if (tracking_) flags += 't';
+  if (tracking_ && tracking_->broken()) flags += 'R';
+  if (tracking_ && tracking_->options().broadcast) flags += 'B';
   if (transaction_ && transaction_->broken()) flags += 'd';
   if (closing_) flags += 'c';
   if (addresses_.peer.starts_with("unix:")) flags += 'U';
@@ -42,7 +46,8 @@ std::string Session::describe(size_t running_bytes) const {
       " rbs=0 rbp=0 obl=0 oll=" + (output_.empty() ? "0" : "1") + " omem=" + std::to_string(output_.size()) +
       " tot-mem=" + std::to_string(sizeof(Session) + waiting + output_.size()) + " events=" + (blocked_ ? "rw" : "r") +
       " cmd=" + (last_command_ ? std::string(last_command_->name) : "NULL") +
-      " user=default redir=-1 resp=" + std::to_string(resp());
+      " user=default redir=" + (tracking_ ? std::to_string(tracking_->options().redirect) : "-1") +
+      " resp=" + std::to_string(resp());
   if (!shown.lib_name.empty()) line += " lib-name=" + shown.lib_name;
   if (!shown.lib_version.empty()) line += " lib-ver=" + shown.lib_version;
   return line;

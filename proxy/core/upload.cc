@@ -77,7 +77,7 @@ void Upload::ask() {
   if (!session_.open()) return finish({});
   const NodeId node = target_ != kNoNode ? target_ : worker.map().owner[whole_.slot];
   if (node == kNoNode) return ask_later();
-  link_ = worker.own_links().take(node, session_.link_kind());
+  link_ = worker.own_links().take(node, session_.own_link_kind());
   Request request = whole_;
   request.task = this;
   request.ticket = kProbePart;

@@ -82,7 +82,7 @@ std::vector<NodeId> WaitTask::choose_nodes() {
 
 void WaitTask::ask(uint32_t part) {
   Part& asked = parts_[part];
-  asked.link = session_.worker().own_links().take(asked.node, session_.link_kind());
+  asked.link = session_.worker().own_links().take(asked.node, session_.own_link_kind());
   if (session_.written() != 0) {
     Request ping;
     ping.flags = kDiscard;

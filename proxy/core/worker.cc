@@ -7,6 +7,7 @@
 #include "proxy/core/pubsub_hub.h"
 #include "proxy/core/pubsub_subscribers.h"
 #include "proxy/core/topology_keeper.h"
+#include "proxy/core/tracking_clients.h"
 #include "resp/refusal.h"
 #include "resp/reply_builder.h"
 
@@ -39,7 +40,8 @@ Worker::Worker(Process& process, Transport& transport, uint32_t index, uint64_t 
       policies_(process.policies()),
       holds_(*this),
       own_links_(*this),
-      subscribers_(std::make_unique<Subscribers>(*this)) {
+      subscribers_(std::make_unique<Subscribers>(*this)),
+      tracking_(std::make_unique<TrackingClients>(*this)) {
   if (auto* cache = process.near_cache()) near_ = std::make_unique<Near>(*this, *cache);
   if (index != 0) return;
   keeper_ = std::make_unique<TopologyKeeper>(*this);
@@ -128,6 +130,7 @@ void Worker::tick() {
   own_links_.tick(now_ms_);
   if (board_.blocked > 0) check_blocked(*this);
   if (hub_) hub_->tick();
+  tracking_->tick();
   if (!draining_ && settings_.server.idle_timeout_ms == 0) return;
   std::vector<Session*> all;
   for (const auto& [id, session] : sessions_) all.push_back(session.get());
@@ -172,6 +175,7 @@ void Worker::stop() {
     }
   }
   own_links_.stop();
+  tracking_->stop();
   if (hub_) hub_->stop();
   subscribers_->stop();
   holds_.abandon();
@@ -224,10 +228,12 @@ void Worker::detach(Link& link) {
   detached_.push_back(std::move(place));
 }
 
-bool Worker::is_shared(const Link& link) const {
-  const size_t kind = link.kind().index();
-  return kind < links_.size() && link.node() < links_[kind].size() && links_[kind][link.node()].get() == &link;
+Link* Worker::find_link(NodeId node, LinkKind kind) const {
+  const size_t index = kind.index();
+  return index < links_.size() && node < links_[index].size() ? links_[index][node].get() : nullptr;
 }
+
+bool Worker::is_shared(const Link& link) const { return find_link(link.node(), link.kind()) == &link; }
 
 void Worker::end_detached(Link* link) {
   const auto it =
@@ -236,6 +242,7 @@ void Worker::end_detached(Link* link) {
   ended_links_.push_back(std::move(*it));
   detached_.erase(it);
   forget(link);
+  tracking_->on_link_lost(*link, true);
   link->abandon();
 }
 
@@ -363,6 +370,7 @@ void Worker::on_link_failed(Link& link, bool was_ready, std::string_view reason)
         shared ? LogLevel::kWarn : LogLevel::kDebug,
         "node " + link.address().host + ':' + std::to_string(link.address().port) + ": " + std::string(reason));
   }
+  tracking_->on_link_lost(link, was_ready);
   refresh_topology();
 }
 
@@ -371,12 +379,16 @@ void Worker::prefetch_touch(const NearTouch& touch) const {
 }
 
 void Worker::on_link_ready(Link& link) {
-  if (near_ && link.kind().tracking() == Tracking::kOptIn) near_->links().on_ready(link);
+  if (near_ && link.kind().tracking() == Tracking::kOptIn) return near_->links().on_ready(link);
+  tracking_->on_link_ready(link);
 }
 
 void Worker::on_push(Link& link, std::string_view push) {
-  if (near_ && link.kind().tracking() == Tracking::kOptIn) near_->links().on_push(link, push);
+  if (link.kind().tracking() != Tracking::kOptIn) return tracking_->on_push(link, push);
+  if (near_) near_->links().on_push(link, push);
 }
+
+void Worker::note_tracked(Link& link, const Link::Pending& pending) { tracking_->on_reply(link, pending); }
 
 void Worker::share_map(const SlotMapPtr& map) {
   set_map(map);
@@ -391,6 +403,7 @@ void Worker::set_map(SlotMapPtr map) {
   if (near_) near_->on_new_map(*before);
   holds_.on_new_map(*map_);
   if (hub_) hub_->on_new_map();
+  tracking_->on_new_map(*before, *map_);
 }
 
 void Worker::refresh_topology() {

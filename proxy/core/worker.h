@@ -26,6 +26,7 @@ class Near;
 class PubSubHub;
 class Subscribers;
 class TopologyKeeper;
+class TrackingClients;
 
 class Worker {
  public:
@@ -109,6 +110,8 @@ class Worker {
     }
     return make_link(node, kind);
   }
+  /// Likewise, null if there has been none.
+  Link* find_link(NodeId node, LinkKind kind) const;
   /// Visits those that are shared, or were.
   void for_each_link(const std::function<void(Link&)>& visit);
   /// Links for one user at a time: what blocks, watches or streams.
@@ -131,6 +134,8 @@ class Worker {
       return;
     if (pending.request.session && pending.request.session->holds() > 0) [[unlikely]]
       holds_.on_answered(pending);
+    if (pending.request.tracked != Tracked::kNot) [[unlikely]]
+      note_tracked(link, pending);
     answer(pending.request, reply);
   }
   /// The connection failed before the reply came.
@@ -149,6 +154,7 @@ class Worker {
   /// The near cache; null if there is no memory for it.
   Near* near() { return near_.get(); }
   Subscribers& subscribers() { return *subscribers_; }
+  TrackingClients& tracking() { return *tracking_; }
   /// Of pub/sub for all workers; on worker 0 only, else null.
   PubSubHub* hub() { return hub_.get(); }
 
@@ -194,6 +200,7 @@ class Worker {
   static constexpr uint32_t kManyClients = 24;  // fewer are served sooner without a rest than they gain by it
 
   void count_active_clients();
+  void note_tracked(Link& link, const Link::Pending& pending);
   bool on_upstream_error(Link& link, const Link::Pending& pending, std::string_view reply);
   bool reload_script(Link& link, const Link::Pending& pending, std::string_view reply);
   bool send_to_slot(const Link::Pending& pending, uint16_t slot);
@@ -252,6 +259,7 @@ class Worker {
   std::unique_ptr<TopologyKeeper> keeper_;
   std::unique_ptr<Subscribers> subscribers_;
   std::unique_ptr<PubSubHub> hub_;
+  std::unique_ptr<TrackingClients> tracking_;
   SeenScripts seen_scripts_;
   std::unique_ptr<Near> near_;
 };
