@@ -4,8 +4,9 @@
 
 namespace corral::policy {
 
-NearCache::NearCache(uint64_t memory_bytes, uint16_t slots)
-    : table_(memory_bytes),
+NearCache::NearCache(uint64_t memory_bytes, uint16_t slots, uint32_t threads)
+    : shared_(threads > 1),
+      table_(memory_bytes),
       fills_(table_.shards()),
       slot_epochs_(new std::atomic<uint32_t>[slots] {}),
       links_(new Link[kMostLinks]) {}
@@ -70,7 +71,7 @@ void NearCache::forget(const NearFill& fill) {
 
 void NearCache::land(NearFill& fill, const Landing* landing, const std::function<void()>& then) {
   KeyShard& shard = table_.shard(fill.hash_);
-  const std::lock_guard lock(shard.mutex());
+  const auto lock = hold(shard);
   KeyWatch& watch = shard.watch(fill.hash_);
   --watch.flights;
   forget(fill);
@@ -80,7 +81,7 @@ void NearCache::land(NearFill& fill, const Landing* landing, const std::function
 
 void NearCache::fail(NearFill& fill, const Landing* landing, const std::function<void()>& then) {
   KeyShard& shard = table_.shard(fill.hash_);
-  const std::lock_guard lock(shard.mutex());
+  const auto lock = hold(shard);
   if (landing && is_sound(fill, shard.watch(fill.hash_))) keep(shard, fill, *landing);
   forget(fill);
   then();
@@ -88,7 +89,7 @@ void NearCache::fail(NearFill& fill, const Landing* landing, const std::function
 
 void NearCache::end_failed(uint64_t hash) {
   KeyShard& shard = table_.shard(hash);
-  const std::lock_guard lock(shard.mutex());
+  const auto lock = hold(shard);
   --shard.watch(hash).flights;
 }
 
@@ -126,7 +127,7 @@ void NearCache::keep(KeyShard& shard, const NearFill& fill, const Landing& landi
 
 std::optional<uint64_t> NearCache::find_deadline(const NearRead& read, uint64_t now_ms) {
   KeyShard& shard = table_.shard(read.hash);
-  const std::lock_guard lock(shard.mutex());
+  const auto lock = hold(shard);
   const KeyWatch& watch = shard.watch(read.hash);
   if (is_written(watch) || must_wait(watch, read)) return {};
   const KeyEntry* entry = find_true(shard, read);
@@ -138,7 +139,7 @@ std::optional<uint64_t> NearCache::find_deadline(const NearRead& read, uint64_t 
 
 bool NearCache::begin_touch(uint64_t hash, bool write, bool own_fills) {
   KeyShard& shard = table_.shard(hash);
-  const std::lock_guard lock(shard.mutex());
+  const auto lock = hold(shard);
   KeyWatch& watch = shard.watch(hash);
   if (own_fills && watch.flights > 0) return false;
   ++(write ? watch.busy : watch.plain);
@@ -148,7 +149,7 @@ bool NearCache::begin_touch(uint64_t hash, bool write, bool own_fills) {
 // What is known only as too large is no value that a later reader could find older than another.
 void NearCache::end_touch(const NearTouched& touched, bool write) {
   KeyShard& shard = table_.shard(touched.hash);
-  const std::lock_guard lock(shard.mutex());
+  const auto lock = hold(shard);
   KeyWatch& watch = shard.watch(touched.hash);
   --(write ? watch.busy : watch.plain);
   ++watch.generation;
@@ -164,14 +165,14 @@ void NearCache::end_touch_of_all() {
 void NearCache::invalidate(std::string_view key) {
   const uint64_t hash = KeyTable::hash(key);
   KeyShard& shard = table_.shard(hash);
-  const std::lock_guard lock(shard.mutex());
+  const auto lock = hold(shard);
   ++shard.watch(hash).generation;
   shard.erase_if(hash, [](const KeyEntry&) { return true; });
 }
 
 size_t NearCache::purge(size_t part, const std::function<bool(std::string_view key)>& matches) {
   KeyShard& shard = table_.shard_at(part);
-  const std::lock_guard lock(shard.mutex());
+  const auto lock = hold(shard);
   for (const auto& [id, fill] : fills_[part].under_way) {
     if (matches(fill->key_)) ++shard.watch(fill->hash_).generation;
   }
@@ -204,7 +205,7 @@ NearCache::Totals NearCache::totals() {
   Totals totals;
   for (size_t i = 0; i < table_.shards(); ++i) {
     KeyShard& shard = table_.shard_at(i);
-    const std::lock_guard lock(shard.mutex());
+    const auto lock = hold(shard);
     totals.keys += shard.entries();
     totals.bytes += shard.bytes();
     totals.evictions += shard.evictions();

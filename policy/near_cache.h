@@ -89,8 +89,9 @@ class NearCache {
   static constexpr uint16_t kMostLinks = 4096;
   static constexpr uint64_t kNeverMs = UINT64_MAX;  // a key without a TTL
 
-  /// `slots`: how many there are. Memory that is not used yet is not taken from the machine.
-  NearCache(uint64_t memory_bytes, uint16_t slots);
+  /// `slots`: how many there are. `threads`: how many use it; a single one is spared the locks. Memory that is not used
+  /// yet is not taken from the machine.
+  NearCache(uint64_t memory_bytes, uint16_t slots, uint32_t threads);
 
   enum class Answer : uint8_t {
     kServed,  // the asker has been given the reply
@@ -191,6 +192,9 @@ class NearCache {
     std::unordered_map<uint64_t, NearFill*> under_way;  // by NearFill::id_
   };
 
+  std::unique_lock<std::mutex> hold(KeyShard& shard) const {
+    return shared_ ? std::unique_lock(shard.mutex()) : std::unique_lock<std::mutex>();
+  }
   bool is_true(const KeyState& state) const {
     return state.epoch == links_[state.link].epoch.load(std::memory_order_relaxed) &&
            state.slot_epoch == slot_epochs_[state.slot].load(std::memory_order_relaxed);
@@ -215,6 +219,7 @@ class NearCache {
   static uint64_t id_of(const NearRead& read);
   Fills& fills_of(uint64_t hash) { return fills_[table_.shard_number(hash)]; }
 
+  const bool shared_;
   KeyTable table_;
   std::vector<Fills> fills_;  // by shard, under its lock
   std::atomic<uint32_t> touches_of_all_{0};
@@ -238,7 +243,7 @@ template <class Asker, class Clock>
 NearCache::Answer NearCache::read(const NearRead& read, uint64_t now_ms, Clock&& clock, Asker& asker) {
   KeyShard& shard = table_.shard(read.hash);
   shard.prefetch(read.hash);
-  const std::lock_guard lock(shard.mutex());
+  const auto lock = hold(shard);
   KeyWatch& watch = shard.watch(read.hash);
   KeyEntry* entry = nullptr;
   const auto plain = [&](bool looked = true) {
@@ -279,7 +284,7 @@ NearCache::Answer NearCache::read(const NearRead& read, uint64_t now_ms, Clock&&
 template <class Clock, class Serve>
 NearCache::Glance NearCache::glance(const NearRead& read, uint64_t now_ms, Clock&& clock, Serve&& serve) {
   KeyShard& shard = table_.shard(read.hash);
-  const std::lock_guard lock(shard.mutex());
+  const auto lock = hold(shard);
   KeyWatch& watch = shard.watch(read.hash);
   if (must_wait(watch, read)) return Glance::kWait;
   if (is_written(watch)) return Glance::kNothing;

@@ -18,7 +18,7 @@ Process::Process(config::Settings settings, uint32_t workers, int64_t started_us
   for (uint32_t i = 0; i < workers; ++i) boards_.push_back(std::make_unique<WorkerBoard>());
   policies_ = make_policies(settings_);
   if (settings_.near_cache.memory_bytes > 0) {
-    near_cache_ = std::make_unique<policy::NearCache>(settings_.near_cache.memory_bytes, resp::kSlots);
+    near_cache_ = std::make_unique<policy::NearCache>(settings_.near_cache.memory_bytes, resp::kSlots, workers);
   }
 }
 
