@@ -7,7 +7,8 @@ namespace {
 
 constexpr size_t kWritesKept = 2048;  // a read of an older version is as old as can be
 static_assert(kWritesKept % kLengths == 0);
-constexpr size_t kVanishingsKept = 256;   // more than happen while a read is under way
+constexpr size_t kVanishingsKept = 2048;
+constexpr uint64_t kRemembered = 1024;    // writes while a read is under way, after which what it saw may be forgotten
 constexpr uint64_t kMayStillExpire = 64;  // the last writes, of which one may be there when a TTL is given
 
 void raise(ReadMark::Floor& floor, ReadMark::Floor to) {
@@ -156,7 +157,7 @@ ReadMark KeyHistory::begin_read(Way way, Nanos sent) {
     raise(aged_, aging_.front().floor);
   }
   end_expire(sent);
-  ReadMark mark{way, sent, epoch_, written_[way], seen_[way], aged_, expired_[way]};
+  ReadMark mark{way, sent, epoch_, last_id_, written_[way], seen_[way], aged_, expired_[way]};
   if (way == kDirect && bounds_.direct_sees_all) {
     for (size_t i = 0; i < kWays; ++i) raise(mark.written, written_[i]), raise(mark.seen, seen_[i]);
   }
@@ -186,7 +187,7 @@ KeyHistory::Verdict KeyHistory::judge_version(const ReadMark& mark, Seen seen) {
   const uint64_t version = seen.version;
   if (version == 0 || version > last_id_) return {"a version that nobody wrote", {}};
   Write* write = find(version);
-  if (!write) return against_floors(mark, 0);
+  if (!write) return too_long_ago(mark) ? Verdict() : against_floors(mark, 0);
   if (write->kind != Kind::kPut) return {"a version that nobody wrote", {}};
   if (write->outcome == Outcome::kRefused) return {"a version whose write was refused", {0, version}};
   if (write->deadline + bounds_.ttl_slack < mark.sent) return {"TTL", {0, version}};
@@ -203,9 +204,16 @@ KeyHistory::Verdict KeyHistory::judge_count(const ReadMark& mark, uint64_t count
   return verdict;
 }
 
+bool KeyHistory::too_long_ago(const ReadMark& mark) const { return last_id_ - mark.newest > kRemembered; }
+
+bool KeyHistory::still_counts(const ReadMark& mark) {
+  const std::lock_guard lock(mutex_);
+  return mark.epoch == epoch_ && epoch_ % 2 == 0;
+}
+
 // Something is there: it would have to be a write that is not older than the floors.
 KeyHistory::Verdict KeyHistory::judge_presence(const ReadMark& mark) {
-  if (counts_) return {};
+  if (counts_ || too_long_ago(mark)) return {};
   Nanos newest = 0;
   for (uint64_t id = last_id_; id > 0 && id + kWritesKept > last_id_; --id) {
     const Write* write = find(id);
@@ -236,6 +244,7 @@ KeyHistory::Verdict KeyHistory::judge_absence(const ReadMark& mark, Nanos now) {
     if (!counts_) saw(mark, first);
     return {};
   }
+  if (too_long_ago(mark)) return {};
   Verdict verdict = counts_ ? Verdict() : against_floors(mark, newest);
   if (verdict.guarantee.empty()) verdict.guarantee = "nothing, though nothing can have removed the key";
   return verdict;

@@ -66,6 +66,7 @@ struct ReadMark {
   Way way = kDirect;
   Nanos sent = 0;
   uint64_t epoch = 0;
+  uint64_t newest = 0;                 // the id of the last write that had begun
   Floor written, seen, aged, expired;  // G1, G2, G3, and a TTL that ended
   uint64_t after = 0;                  // the write that the same connection sent before it without waiting; 0: none
 };
@@ -92,6 +93,9 @@ class KeyHistory {
   ReadMark begin_read(Way way, Nanos sent);
   // What is wrong with it in a few lines, the last writes of the key among them; empty if nothing is.
   std::string end_read(const ReadMark& mark, Seen seen, Nanos now, const char* command);
+
+  // Whether the number that a counter had then says anything of the numbers since.
+  bool still_counts(const ReadMark& mark);
 
   // --- losses: what a failover, or a slot that moved without its keys, took back ---
   // From here on reads are not judged ...
@@ -141,6 +145,7 @@ class KeyHistory {
   Verdict judge_count(const ReadMark& mark, uint64_t count);
   Verdict judge_presence(const ReadMark& mark);
   Verdict judge_absence(const ReadMark& mark, Nanos now);
+  bool too_long_ago(const ReadMark& mark) const;
   bool explains(const Vanishing& vanishing, const ReadMark& mark, Nanos now);
   Verdict against_floors(const ReadMark& mark, Nanos newest);
   uint64_t version_of_length(uint64_t length);

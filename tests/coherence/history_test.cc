@@ -209,6 +209,16 @@ TEST_F(HistoryTest, a_length_obliges_to_nothing) {
   EXPECT_EQ(key_.end_write(same_length, Outcome::kRefused, ms(8)), "");
 }
 
+TEST_F(HistoryTest, a_read_that_takes_very_long_is_not_held_against_what_is_forgotten) {
+  const uint64_t first = put(kProxyA, 1, 2);
+  const ReadMark mark = key_.begin_read(kProxyA, ms(3)), gone = key_.begin_read(kProxyA, ms(4));
+  remove(kProxyA, 4, 5);
+  for (int i = 0; i < 10'000; ++i) put(kProxyA, 6, 7), remove(kProxyA, 6, 7);
+  EXPECT_EQ(key_.end_read(mark, {Seen::Type::kVersion, first}, ms(8), "GET"), "");
+  EXPECT_EQ(key_.end_read(gone, kNothing, ms(8), "GET"), "");
+  EXPECT_TRUE(breaks(read(kProxyA, 9, 10, first), "G1"));
+}
+
 TEST_F(HistoryTest, what_was_lost_obliges_to_nothing) {
   const uint64_t first = put(kProxyA, 0, 1), lost = put(kProxyA, 2, 3);
   EXPECT_EQ(read(kProxyA, 4, 5, lost), "");
