@@ -1,7 +1,7 @@
 // The coherence test's cluster, its two proxies and its clients: phases of load, each with a fault of its own.
 //
-// CORRAL_READS sets how many reads all phases of the program together are to judge; CORRAL_NEAR=1 turns the near cache
-// on; CORRAL_SEED chooses what the clients do; CORRAL_SLACK_MS is added to the staleness that is promised, and
+// CORRAL_READS sets how many reads all phases of the program together are to judge; CORRAL_NEAR=0 turns the near cache
+// off; CORRAL_SEED chooses what the clients do; CORRAL_SLACK_MS is added to the staleness that is promised, and
 // CORRAL_TTL_SLACK_MS to a TTL.
 #pragma once
 
@@ -30,7 +30,7 @@ class Stage {
   RedisCluster& cluster() { return cluster_; }
   Field& field() { return field_; }
   Corral& proxy(size_t index) { return *proxies_[index]; }
-  static bool near() { return from_environment("CORRAL_NEAR", 0) != 0; }
+  static bool near() { return from_environment("CORRAL_NEAR", 1) != 0; }
 
   // Load, and under it the fault again and again: at least `rounds` times, and until the phase's reads are done.
   // Reports what was wrong as a failure.
