@@ -63,7 +63,7 @@ class TrackingFeeds {
   std::map<uint64_t, Session*> sessions_;  // by id
   std::vector<std::string> cover_;         // prefixes, none of which begins with another
   std::vector<std::string> added_;         // to the cover before it, if that is all that changed
-  uint64_t cover_number_ = 0;
+  uint64_t cover_number_ = 1;              // from 2 on: none is the next after what was not asked for
   std::map<std::pair<LinkKind, NodeId>, State> states_;
   uint32_t narrowed_ms_ = 0;
   std::string refusal_;  // the last one

@@ -15,9 +15,7 @@ namespace corral::core {
 
 namespace {
 
-constexpr uint32_t kTickMs = 100;        // timeouts are checked so often
-constexpr uint32_t kWindowMs = 4;        // in which active clients are counted
-constexpr uint32_t kEnoughInATurn = 32;  // requests, of which the writes to the nodes are well shared
+constexpr uint32_t kTickMs = 100;  // timeouts are checked so often
 constexpr uint8_t kMostReroutes = 3;
 constexpr uint32_t kBusyMs = 50;  // a script that runs longer keeps its node busy
 constexpr std::string_view kStopping = "-CLUSTERDOWN the proxy is shutting down\r\n";
@@ -84,22 +82,6 @@ uint32_t Worker::end_turn() {
   if (hold_ms >= 0) wait_ms = std::min(wait_ms, static_cast<uint32_t>(hold_ms));
   if (!dirty_links_.empty()) wait_ms = std::min(wait_ms, 1u);
   return resumable_.empty() && dirty_sessions_.empty() ? wait_ms : 0;
-}
-
-void Worker::count_active_clients() {
-  const uint64_t requests = stats().requests.get();
-  turn_requests_ = requests - std::exchange(requests_before_, requests);
-  last_turn_sessions_ = std::exchange(turn_sessions_, 0);
-  const uint32_t elapsed = now_ms_ - window_since_ms_;
-  if (elapsed < kWindowMs) return;
-  active_clients_ = static_cast<uint32_t>(uint64_t{window_sessions_} * kWindowMs / elapsed);
-  window_sessions_ = 0;
-  window_since_ms_ = now_ms_;
-  ++window_;
-}
-
-bool Worker::wants_rest() const {
-  return many_clients() && last_turn_sessions_ >= 2 && turn_requests_ < kEnoughInATurn && resumable_.empty();
 }
 
 // Links first, so that the nodes are at work while the clients are written to.

@@ -1,4 +1,4 @@
-// The worker's clients: how they come and go.
+// The worker's clients: how they come and go, and how many are active.
 #include <utility>
 
 #include "proxy/core/worker.h"
@@ -8,6 +8,8 @@ namespace corral::core {
 namespace {
 
 constexpr size_t kSpareInputs = 64, kSpareInputBytes = 64 * 1024;
+constexpr uint32_t kWindowMs = 4;        // in which active clients are counted
+constexpr uint32_t kEnoughInATurn = 32;  // requests, of which the writes to the nodes are well shared
 
 }  // namespace
 
@@ -73,5 +75,21 @@ void Worker::give_input(std::unique_ptr<PartialInput> input) {
 }
 
 void Worker::drain() { draining_ = true; }
+
+void Worker::count_active_clients() {
+  const uint64_t requests = stats().requests.get();
+  turn_requests_ = requests - std::exchange(requests_before_, requests);
+  last_turn_sessions_ = std::exchange(turn_sessions_, 0);
+  const uint32_t elapsed = now_ms_ - window_since_ms_;
+  if (elapsed < kWindowMs) return;
+  active_clients_ = static_cast<uint32_t>(uint64_t{window_sessions_} * kWindowMs / elapsed);
+  window_sessions_ = 0;
+  window_since_ms_ = now_ms_;
+  ++window_;
+}
+
+bool Worker::wants_rest() const {
+  return many_clients() && last_turn_sessions_ >= 2 && turn_requests_ < kEnoughInATurn && resumable_.empty();
+}
 
 }  // namespace corral::core
