@@ -96,7 +96,7 @@ class TrackingRaceTest : public ::testing::Test {
   }
 
   const uint64_t seed_ = from_environment("CORRAL_SEED", std::random_device()());
-  const uint64_t steps_ = from_environment("CORRAL_STEPS", 200);
+  const uint64_t steps_ = from_environment("CORRAL_STEPS", 100);
   std::mt19937_64 random_{seed_};
   RedisCluster cluster_{{.replicas_per_master = 1, .node_timeout_ms = 2000}};
   Corral corral_{{.upstream = cluster_.seeds(), .settings = kSettings}};
@@ -132,6 +132,18 @@ TEST_F(TrackingRaceTest, replicas_take_over) {
     const int slot = static_cast<int>(takes_over % 3) * 5462 + 10;
     cluster_.fail_over_to(takes_over, slot);
     takes_over = (takes_over + 1) % 6;
+  });
+}
+
+TEST_F(TrackingRaceTest, nodes_hang_for_longer_than_the_request_timeout) {
+  run([&](uint64_t i) {
+    RedisServer& node = cluster_.node(i % 3);
+    node.pause();
+    const auto since = Clock::now();
+    while (seconds_since(since) < 1.6) {
+      for (auto& client : clients_) client->step(random_, keys_);
+    }
+    node.resume();
   });
 }
 
