@@ -1,19 +1,19 @@
 # The results of compare.sh as a Markdown table: for each case and server the medians over the rounds.
 #
-# Input, with tabs: round, operation, pipeline, bytes, connections, server, requests/s, p50, p99, CPU us, joined.
+# Input, with tabs: round, operation, pipeline, bytes, connections, server, requests/s, p50, p99, CPU us, joined, hit ratio.
 
 BEGIN {
   FS = "\t"
-  print "| case | server | requests/s | ratio | p50 ms | p99 ms | CPU us/request | ratio | requests/write |"
-  print "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+  print "| case | server | requests/s | ratio | p50 ms | p99 ms | CPU us/request | ratio | to corral | requests/write | hit ratio |"
+  print "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
 }
 
 {
   name = toupper($2) ", pipeline " $3 ", " $4 " B, " $5 " conn."
   if (!(name in seen_case)) { seen_case[name] = 1; case_at[++cases] = name }
-  if (!($6 in seen_server)) { seen_server[$6] = 1; server_count++ }
+  seen_pair[name, $6] = 1
   if ($1 > rounds) rounds = $1
-  for (column = 7; column <= 11; ++column) value[name, $6, $1, column] = $column
+  for (column = 7; column <= 12; ++column) value[name, $6, $1, column] = $column
 }
 
 # The median of values[1..count], by sorting them in place.
@@ -27,14 +27,15 @@ function median(values, count,    i, j, moved) {
   return count % 2 ? values[(count + 1) / 2] : (values[count / 2] + values[count / 2 + 1]) / 2
 }
 
-# Over the rounds; with `relative`, of the ratios to redis-server's value of the same round.
-function over_rounds(name, server, column, relative,    round, count, values, own, other) {
+# Over the rounds; with `other_server`, of the ratios to its value of the same round.
+function over_rounds(name, server, column, other_server,    round, count, values, own, other) {
   count = 0
   for (round = 1; round <= rounds; ++round) {
     if (!((name, server, round, column) in value)) continue
     own = value[name, server, round, column]
     if (own == "-") continue
-    other = relative ? value[name, "redis", round, column] : 1
+    other = 1
+    if (other_server != "") other = (name, other_server, round, column) in value ? value[name, other_server, round, column] : 0
     if (other > 0) values[++count] = own / other
   }
   return median(values, count)
@@ -43,16 +44,17 @@ function over_rounds(name, server, column, relative,    round, count, values, ow
 function shown(figure, format) { return figure == "-" ? "-" : sprintf(format, figure) }
 
 END {
-  orders = split("redis twemproxy corral ruled", order, " ")
+  orders = split("redis twemproxy corral ruled near", order, " ")
   for (i = 1; i <= cases; ++i) {
     for (k = 1; k <= orders; ++k) {
       name = case_at[i]; server = order[k]
-      if (!(server in seen_server)) continue
-      printf "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", name, server,
-        shown(over_rounds(name, server, 7, 0), "%d"), shown(over_rounds(name, server, 7, 1), "%.2f"),
-        shown(over_rounds(name, server, 8, 0), "%.3f"), shown(over_rounds(name, server, 9, 0), "%.3f"),
-        shown(over_rounds(name, server, 10, 0), "%.2f"), shown(over_rounds(name, server, 10, 1), "%.2f"),
-        shown(over_rounds(name, server, 11, 0), "%.1f")
+      if (!((name, server) in seen_pair)) continue
+      printf "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", name, server,
+        shown(over_rounds(name, server, 7, ""), "%d"), shown(over_rounds(name, server, 7, "redis"), "%.2f"),
+        shown(over_rounds(name, server, 8, ""), "%.3f"), shown(over_rounds(name, server, 9, ""), "%.3f"),
+        shown(over_rounds(name, server, 10, ""), "%.2f"), shown(over_rounds(name, server, 10, "redis"), "%.2f"),
+        shown(server == "near" ? over_rounds(name, server, 10, "corral") : "-", "%.2f"),
+        shown(over_rounds(name, server, 11, ""), "%.1f"), shown(over_rounds(name, server, 12, ""), "%.3f")
     }
   }
 }
