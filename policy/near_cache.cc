@@ -30,8 +30,8 @@ const KeyReply* NearCache::find_reply(KeyEntry& entry, const NearRead& read) {
   return KeyShard::find_reply(entry, {read.command, read.resp, read.args});
 }
 
-// One that may still be joined.
-NearFill* NearCache::find_fill(const NearRead& read, uint32_t generation) {
+// One that may still be joined. If its connection has been heard from lately, it was not sent long ago either.
+NearFill* NearCache::find_fill(const NearRead& read, uint32_t generation, uint64_t now_ms) {
   auto& under_way = fills_of(read.hash).under_way;
   const auto it = under_way.find(id_of(read));
   if (it == under_way.end()) return nullptr;
@@ -39,7 +39,7 @@ NearFill* NearCache::find_fill(const NearRead& read, uint32_t generation) {
   const bool same = fill.key_ == read.key && fill.args_ == read.args && fill.command_ == read.command &&
                     fill.database_ == read.database;
   const bool sound = fill.generation_ == generation && fill.epoch_ == links_[fill.link_].epoch.load() &&
-                     fill.slot_epoch_ == slot_epochs_[fill.slot_].load();
+                     fill.slot_epoch_ == slot_epochs_[fill.slot_].load() && vouches(fill.link_, now_ms);
   return same && sound ? it->second : nullptr;
 }
 
@@ -48,6 +48,7 @@ void NearCache::take_off(const NearRead& read, const NearPlace& place, uint32_t 
   fill.args_ = read.args;
   fill.hash_ = read.hash;
   fill.id_ = id_of(read);
+  fill.serial_ = fills_begun_.fetch_add(1, std::memory_order_relaxed) + 1;
   fill.generation_ = generation;
   fill.epoch_ = links_[place.link].epoch.load();
   fill.slot_epoch_ = slot_epochs_[place.slot].load();

@@ -51,6 +51,7 @@ struct NearRead {
   uint16_t command = 0;        // CommandSpec::id
   uint8_t resp = 2;            // the version that the asker speaks
   bool own_fills = false;      // the asker waits for fills
+  uint32_t own_fill = 0;       // the newest of them (NearFill::serial())
   bool own_touches = false;    // the asker waits for plain reads
   std::string_view args = {};  // those behind the key, as they came
 };
@@ -73,13 +74,14 @@ struct NearTouched {
 class NearFill {
  public:
   virtual ~NearFill() = default;
+  uint32_t serial() const { return serial_; }
 
  private:
   friend class NearCache;
   std::string key_, args_;
   uint64_t hash_ = 0;
   uint64_t id_ = 0;  // of the read, among those under way
-  uint32_t generation_ = 0, epoch_ = 0, slot_epoch_ = 0;
+  uint32_t serial_ = 0, generation_ = 0, epoch_ = 0, slot_epoch_ = 0;
   uint16_t database_ = 0, slot_ = 0, link_ = 0, command_ = 0;
 };
 
@@ -100,22 +102,21 @@ class NearCache {
     kPlain,   // to be read over an ordinary connection: a touch (not a write) has begun
     kWait,    // when what the asker itself waits for has been answered, it is to ask again
   };
-  /// `clock()` is the time of right now, asked for where
-  /// `now_ms` (monotonic, as all times here) is too coarse. The asker has
+  /// `right_now()` is asked for the time where `now_ms` (monotonic, as all times here) is too coarse. The asker has
   ///   void serve(const KeyReply&);
   ///   void join(NearFill&);
   ///   bool admit();  // whether a fill is wanted, since there is nothing to serve or join
   ///   NearPlace place();
-  ///   NearFill& make_fill();
+  ///   NearFill& make_fill();  // join() follows
   ///   void read_plainly(NearTouched);
   /// which are called under a lock that is not to be held for long.
-  template <class Asker, class Clock>
-  Answer read(const NearRead& read, uint64_t now_ms, Clock&& clock, Asker& asker);
+  template <class Asker, class Time>
+  Answer read(const NearRead& read, uint64_t now_ms, Time&& right_now, Asker& asker);
 
   /// Whether there is a reply to serve, and nothing else.
   enum class Glance : uint8_t { kServed, kNothing, kWait };
-  template <class Clock, class Serve>
-  Glance glance(const NearRead& read, uint64_t now_ms, Clock&& clock, Serve&& serve);
+  template <class Time, class Serve>
+  Glance glance(const NearRead& read, uint64_t now_ms, Time&& right_now, Serve&& serve);
 
   /// When the key, of which something is kept, goes by itself: kNeverMs if not, 0 if it is not there at all. Nothing if
   /// that is not known now, or kWait would be the answer.
@@ -180,9 +181,9 @@ class NearCache {
   uint64_t memory_bytes() const { return table_.memory_bytes(); }
 
  private:
-  static constexpr uint8_t kAnyResp = 0;   // of a reply that is the same in both versions
-  static constexpr uint8_t kTooLarge = 1;  // flag of a reply: there is one, but it is not kept
-  static constexpr uint32_t kCoarseMs = 64;
+  static constexpr uint8_t kAnyResp = 0;       // of a reply that is the same in both versions
+  static constexpr uint8_t kTooLarge = 1;      // flag of a reply: there is one, but it is not kept
+  static constexpr uint32_t kCoarseMs = 1000;  // a turn may take long on a busy machine
 
   struct Link {
     std::atomic<uint64_t> until_ms{0};
@@ -206,12 +207,12 @@ class NearCache {
   static bool must_wait(const KeyWatch& watch, const NearRead& read) {
     return (read.own_fills && watch.flights > 0) || (read.own_touches && watch.plain > 0);
   }
-  template <class Clock>
-  const KeyReply* find_servable(KeyShard& shard, const NearRead& read, uint64_t now_ms, Clock&& clock,
+  template <class Time>
+  const KeyReply* find_servable(KeyShard& shard, const NearRead& read, uint64_t now_ms, Time&& right_now,
                                 KeyEntry*& entry);
   KeyEntry* find_true(KeyShard& shard, const NearRead& read);
   static const KeyReply* find_reply(KeyEntry& entry, const NearRead& read);
-  NearFill* find_fill(const NearRead& read, uint32_t generation);
+  NearFill* find_fill(const NearRead& read, uint32_t generation, uint64_t now_ms);
   void take_off(const NearRead& read, const NearPlace& place, uint32_t generation, NearFill& fill);
   void forget(const NearFill& fill);
   bool is_sound(const NearFill& fill, const KeyWatch& watch) const;
@@ -223,30 +224,33 @@ class NearCache {
   KeyTable table_;
   std::vector<Fills> fills_;  // by shard, under its lock
   std::atomic<uint32_t> touches_of_all_{0};
+  std::atomic<uint32_t> fills_begun_{0};
   std::unique_ptr<std::atomic<uint32_t>[]> slot_epochs_;
   std::unique_ptr<Link[]> links_;
   std::atomic<uint16_t> link_count_{0};
 };
 
 // What there is to serve; null if there is nothing. Under the lock.
-template <class Clock>
-const KeyReply* NearCache::find_servable(KeyShard& shard, const NearRead& read, uint64_t now_ms, Clock&& clock,
+template <class Time>
+const KeyReply* NearCache::find_servable(KeyShard& shard, const NearRead& read, uint64_t now_ms, Time&& right_now,
                                          KeyEntry*& entry) {
   entry = find_true(shard, read);
   const KeyReply* reply = entry ? find_reply(*entry, read) : nullptr;
   if (!reply) return nullptr;
-  if (reply->until_ms() < now_ms + kCoarseMs) now_ms = clock();
+  if (reply->until_ms() < now_ms + kCoarseMs) now_ms = right_now();
   return reply->until_ms() > now_ms ? reply : nullptr;
 }
 
-template <class Asker, class Clock>
-NearCache::Answer NearCache::read(const NearRead& read, uint64_t now_ms, Clock&& clock, Asker& asker) {
+template <class Asker, class Time>
+NearCache::Answer NearCache::read(const NearRead& read, uint64_t now_ms, Time&& right_now, Asker& asker) {
   KeyShard& shard = table_.shard(read.hash);
   shard.prefetch(read.hash);
   const auto lock = hold(shard);
   KeyWatch& watch = shard.watch(read.hash);
+  const bool behind_fill = read.own_fills && watch.flights > 0;
   KeyEntry* entry = nullptr;
   const auto plain = [&](bool looked = true) {
+    if (behind_fill) return Answer::kWait;
     ++watch.plain;
     watch.reader = static_cast<uint32_t>(read.hash);
     asker.read_plainly({read.hash, looked && !entry ? watch.kept : NearTouched::kUnknown});
@@ -254,7 +258,7 @@ NearCache::Answer NearCache::read(const NearRead& read, uint64_t now_ms, Clock&&
   };
   if (is_written(watch)) [[unlikely]]
     return plain(false);
-  if (const KeyReply* reply = find_servable(shard, read, now_ms, clock, entry)) {
+  if (const KeyReply* reply = find_servable(shard, read, now_ms, right_now, entry)) {
     if (!vouches(entry->state().link, now_ms)) return plain();
     if (must_wait(watch, read)) [[unlikely]]
       return Answer::kWait;
@@ -263,33 +267,36 @@ NearCache::Answer NearCache::read(const NearRead& read, uint64_t now_ms, Clock&&
     asker.serve(*reply);
     return Answer::kServed;
   }
-  const bool behind_own = read.own_touches && watch.plain > 0;
-  if (NearFill* fill = watch.flights > 0 ? find_fill(read, watch.generation) : nullptr) {
-    if (behind_own) return Answer::kWait;
+  const bool behind_plain = read.own_touches && watch.plain > 0;
+  if (NearFill* fill = watch.flights > 0 ? find_fill(read, watch.generation, now_ms) : nullptr) {
+    if (behind_plain || (behind_fill && fill->serial_ != read.own_fill)) return Answer::kWait;
     asker.join(*fill);
     return Answer::kJoined;
   }
+  if (behind_fill) return Answer::kWait;
   // If somebody reads it right now, there is reason to keep it.
   const bool admit = asker.admit();
   const bool wanted_now = watch.plain > 0 && watch.reader == static_cast<uint32_t>(read.hash);
   if (!admit && !wanted_now) return plain();
   const NearPlace place = asker.place();
   if (!vouches(place.link, now_ms)) return plain();
-  if (behind_own) return admit ? Answer::kWait : plain();
+  if (behind_plain) return admit ? Answer::kWait : plain();
   ++watch.flights;
-  take_off(read, place, watch.generation, asker.make_fill());
+  NearFill& fill = asker.make_fill();
+  take_off(read, place, watch.generation, fill);
+  asker.join(fill);
   return Answer::kFill;
 }
 
-template <class Clock, class Serve>
-NearCache::Glance NearCache::glance(const NearRead& read, uint64_t now_ms, Clock&& clock, Serve&& serve) {
+template <class Time, class Serve>
+NearCache::Glance NearCache::glance(const NearRead& read, uint64_t now_ms, Time&& right_now, Serve&& serve) {
   KeyShard& shard = table_.shard(read.hash);
   const auto lock = hold(shard);
   KeyWatch& watch = shard.watch(read.hash);
   if (must_wait(watch, read)) return Glance::kWait;
   if (is_written(watch)) return Glance::kNothing;
   KeyEntry* entry;
-  const KeyReply* reply = find_servable(shard, read, now_ms, clock, entry);
+  const KeyReply* reply = find_servable(shard, read, now_ms, right_now, entry);
   if (!reply || (reply->flags() & kTooLarge) || !vouches(entry->state().link, now_ms)) return Glance::kNothing;
   shard.hit(*entry);
   serve(*reply);

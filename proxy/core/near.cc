@@ -95,6 +95,7 @@ NearRead Near::read_of(const Session& session, const CommandSpec& spec, std::str
   read.command = spec.id;
   read.resp = static_cast<uint8_t>(session.resp());
   read.own_fills = session.near_fills.may_be(read.hash);
+  read.own_fill = session.near_fill;
   read.own_touches = session.near_reads.may_be(read.hash);
   read.args = args;
   return read;
@@ -121,6 +122,7 @@ class Near::Asker {
   void join(policy::NearFill& fill) {
     session_.near_fills.begin();
     session_.near_fills.mark(read_.hash);
+    session_.near_fill = fill.serial();
     static_cast<Fill&>(fill).add(near_.worker_,
                                  session_.request_for_reply(near_.worker_.slot_of(read_.key), kReadOnly));
   }
@@ -128,7 +130,6 @@ class Near::Asker {
   policy::NearPlace place() { return near_.place_of(read_, where_); }
   policy::NearFill& make_fill() {
     fill_ = new Fill(where_, rule_, std::string(frame_), read_.hash);
-    join(*fill_);
     return *fill_;
   }
   void read_plainly(policy::NearTouched touched) {
@@ -168,8 +169,8 @@ Near::Way Near::read(Session& session, const Command& command, const CommandSpec
   if (!rule) return Way::kOrdinary;
   const NearRead read = read_of(session, spec, command.arg(1), args_behind_key(command));
   Asker asker(*this, session, read, *rule->near, command.bytes());
-  const auto clock = [this] { return worker_.transport().clock_ms(); };
-  const NearCache::Answer answer = cache_.read(read, worker_.now64_ms(), clock, asker);
+  const auto right_now = [this] { return worker_.transport().clock_ms(); };
+  const NearCache::Answer answer = cache_.read(read, worker_.now64_ms(), right_now, asker);
   switch (answer) {
     case NearCache::Answer::kServed:
       count_hit(*rule);

@@ -47,6 +47,7 @@ class Near::ElementAsker {
     Session& session = *whole_.session;
     session.near_fills.begin();
     session.near_fills.mark(read_.hash);
+    session.near_fill = fill.serial();
     session.add_reference();
     Request request = whole_;
     request.task = &task_;
@@ -61,7 +62,6 @@ class Near::ElementAsker {
     std::string frame;
     resp::append_command(frame, {"GET", read_.key});
     fill_ = new Fill(where_, *near_.rule_of(read_.key)->near, std::move(frame), read_.hash);
-    join(*fill_);
     return *fill_;
   }
   void read_plainly(policy::NearTouched touched) { touch_.add(touched, *whole_.session); }
@@ -112,14 +112,14 @@ bool Near::any_near(const Command& command) const {
 
 // If all elements can be served the command is answered; if some, they are in `elements`.
 Near::Way Near::glance_at_all(Session& session, const Command& command, std::vector<std::string>& elements) {
-  const auto clock = [this] { return worker_.transport().clock_ms(); };
+  const auto right_now = [this] { return worker_.transport().clock_ms(); };
   size_t served = 0;
   for (uint32_t place = 0; place < elements.size(); ++place) {
     const std::string_view key = command.arg(place + 1);
     const policy::Rule* rule = rule_of(key);
     if (!rule) continue;
     const auto serve = [&](const KeyReply& reply) { copy_to(elements[place], reply); };
-    const auto glance = cache_.glance(read_of(session, spec_of_get(), key, {}), worker_.now64_ms(), clock, serve);
+    const auto glance = cache_.glance(read_of(session, spec_of_get(), key, {}), worker_.now64_ms(), right_now, serve);
     if (glance == NearCache::Glance::kWait) return Way::kWait;
     if (glance != NearCache::Glance::kServed) continue;
     count_hit(*rule);
@@ -141,8 +141,8 @@ bool Near::ask_for_one(const Request& whole, SplitTask& task, uint32_t place, st
   NearRead read = read_of(*whole.session, spec_of_get(), key, {});
   read.own_fills = read.own_touches = false;  // but for what this very command has asked for there are none of this key
   ElementAsker asker(*this, task, whole, place, read, touch);
-  const auto clock = [this] { return worker_.transport().clock_ms(); };
-  const auto answer = cache_.read(read, worker_.now64_ms(), clock, asker);
+  const auto right_now = [this] { return worker_.transport().clock_ms(); };
+  const auto answer = cache_.read(read, worker_.now64_ms(), right_now, asker);
   if (answer == NearCache::Answer::kServed) {
     count_hit(*rule);
     return true;

@@ -169,65 +169,6 @@ void Worker::stop() {
   }
 }
 
-// --- nodes ---
-
-Link* Worker::make_link(NodeId node, LinkKind kind) {
-  if (node == kNoNode || stopping_) return nullptr;
-  if (links_.size() <= kind.index()) links_.resize(kind.index() + 1u);
-  LinksByNode& links = links_[kind.index()];
-  if (links.size() <= node) links.resize(node + 1u);
-  links[node] = std::make_unique<Link>(*this, node, kind, process_.node_address(node));
-  return links[node].get();
-}
-
-Link& Worker::control_link(NodeId node, int resp, Peer peer) {
-  LinksByNode& links = control_links_[resp == 3];
-  if (links.size() <= node) links.resize(node + 1u);
-  auto& link = links[node];
-  if (!link)
-    link = std::make_unique<Link>(*this, node, LinkKind(resp, 0), process_.node_address(node), Link::kSharedLogBlock,
-                                  peer);
-  return *link;
-}
-
-std::string_view Worker::why_unusable(uint16_t slot) const {
-  return map_->owner[slot] == kNoNode ? "it has no owner" : "the connection to its owner failed";
-}
-
-void Worker::for_each_link(const std::function<void(Link&)>& visit) {
-  for (size_t kind = 0; kind < links_.size(); ++kind) {
-    for (size_t node = 0; node < links_[kind].size(); ++node) {
-      if (links_[kind][node]) visit(*links_[kind][node]);
-    }
-  }
-  std::vector<Link*> detached;  // a copy: they end
-  for (const auto& link : detached_) detached.push_back(link.get());
-  for (Link* link : detached) visit(*link);
-}
-
-void Worker::detach(Link& link) {
-  auto& place = links_[link.kind().index()][link.node()];
-  detached_.push_back(std::move(place));
-}
-
-Link* Worker::find_link(NodeId node, LinkKind kind) const {
-  const size_t index = kind.index();
-  return index < links_.size() && node < links_[index].size() ? links_[index][node].get() : nullptr;
-}
-
-bool Worker::is_shared(const Link& link) const { return find_link(link.node(), link.kind()) == &link; }
-
-void Worker::end_detached(Link* link) {
-  const auto it =
-      std::find_if(detached_.begin(), detached_.end(), [&](const auto& other) { return other.get() == link; });
-  if (it == detached_.end()) return;
-  ended_links_.push_back(std::move(*it));
-  detached_.erase(it);
-  forget(link);
-  tracking_->on_link_lost(*link, true);
-  link->abandon();
-}
-
 void Worker::send_unusable(const Request& request, std::string_view bytes) {
   if (stopping_) return answer(request, kStopping);
   holds_.add_unsent(request, bytes, why_unusable(request.slot));
