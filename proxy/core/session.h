@@ -190,6 +190,7 @@ class Session final : public Endpoint {
 
   /// A command begins to be handled; null: it is not known yet.
   void begin_command(const resp::CommandSpec* spec);
+  const resp::CommandSpec* last_command() const { return last_command_; }
 
   // What CLIENT and its kin show and set. Rare strings are kept together, so that an idle session stays small.
   struct Details {

@@ -13,6 +13,8 @@ using resp::Action;
 
 namespace {
 
+constexpr size_t kMostLate = 1000;  // then all has changed
+
 bool is_client_command(const resp::CommandSpec& spec) {
   return spec.action >= Action::kClientId && spec.action <= Action::kClientTrackingInfo;
 }
@@ -96,9 +98,16 @@ void SessionTracking::tell(std::string_view keys) {
   }
   if (keys.empty() && std::exchange(told_all_, true)) return;  // every node says so after a FLUSHALL
   if (redirects()) return session_.worker().tracking().redirect(session_, keys);
-  // What is told of keys with a prefix does not come on the connections over which they are read.
-  if (options_.broadcast) raise_fence();
+  if (options_.broadcast) order_behind_reads();
   put(invalidation_push(keys));
+}
+
+// What is told of keys with a prefix does not come on the connections over which they are read: any reply that is due
+// may be older. But a command that waits for what others do may wait for ever.
+void SessionTracking::order_behind_reads() {
+  if (!session_.blocked()) return raise_fence();
+  const resp::CommandSpec* command = session_.last_command();
+  repeats_all_ |= command && command->is(resp::kFlagReadOnly);
 }
 
 void SessionTracking::tell_what_was_missed() {
@@ -119,6 +128,10 @@ void SessionTracking::set_broken() {
 // The last thing done in a call: a client that does not read is closed.
 void SessionTracking::put(std::string frame) {
   if (!late_.empty() || !session_.has_passed(fence_)) {
+    if (late_.size() >= kMostLate) {
+      late_.clear();
+      frame = invalidation_push({});
+    }
     late_.push_back({fence_, std::move(frame)});
   } else {
     session_.push(frame);
@@ -127,6 +140,7 @@ void SessionTracking::put(std::string frame) {
 
 void SessionTracking::on_progress() {
   std::string frames;
+  if (std::exchange(repeats_all_, false)) frames = invalidation_push({});
   while (!late_.empty() && session_.has_passed(late_.front().behind)) {
     frames += late_.front().frame;
     late_.pop_front();

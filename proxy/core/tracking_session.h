@@ -71,6 +71,7 @@ class SessionTracking {
  private:
   Tracked mark() const;
   void put(std::string frame);
+  void order_behind_reads();
 
   Session& session_;
   TrackingOptions options_;
@@ -80,6 +81,7 @@ class SessionTracking {
   bool caching_used_ = false;    // by the command that is being handled
   bool told_all_ = false;        // and nothing has been read since
   bool missed_ = false;          // something that could not be told
+  bool repeats_all_ = false;     // behind the reply of a command that waits
   ReplyQueue::Ticket fence_ = 0;
   struct Late {
     ReplyQueue::Ticket behind;

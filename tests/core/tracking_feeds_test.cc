@@ -53,6 +53,20 @@ TEST_F(FeedsTest, WhatIsToldComesBehindRepliesThatAreDue) {
   EXPECT_EQ(stage.received(client), "$1\r\nx\r\n" + invalidation("b:1"));
 }
 
+TEST_F(FeedsTest, WhoWaitsForWhatOthersDoIsToldMeanwhile) {
+  stage.client_sends(client, "BLPOP bar 0\r\n");
+  stage.accept(kNodeA);
+  stage.answer_on(stage.link(kNodeB), invalidation("b:1"));
+  EXPECT_EQ(stage.received(client), invalidation("b:1"));
+  stage.answer(kNodeA, "*2\r\n$3\r\nbar\r\n$1\r\nx\r\n");
+  EXPECT_EQ(stage.received(client), "*2\r\n$3\r\nbar\r\n$1\r\nx\r\n");
+  stage.client_sends(client, "XREAD BLOCK 0 STREAMS hello 0\r\n");
+  stage.answer_on(stage.link(kNodeB), invalidation("b:1"));
+  EXPECT_EQ(stage.received(client), invalidation("b:1"));
+  stage.answer(kNodeA, "_\r\n");
+  EXPECT_EQ(stage.received(client), "_\r\n" + kAllChanged) << "it may have read something older";
+}
+
 TEST_F(FeedsTest, MorePrefixesAreAddedWithoutAGap) {
   const auto other = stage.connect_client();
   stage.client_sends(other, "HELLO 3\r\n");
