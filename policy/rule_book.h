@@ -29,12 +29,32 @@ struct NearRule {
   uint64_t max_value_bytes = 64u << 10;  // a reply that is larger is not kept
 };
 
+/// How a rule's keys are kept from being computed by many at once (section 6 of the design).
+struct StampedeRule {
+  int64_t lease_ms = 10'000;     // how long who was told that a key is missing may take to set it
+  int64_t wait_ms = 250;         // how long others wait for that
+  int64_t wait_shared_ms = 0;    // likewise, where more commands have come behind the one that waits
+  int64_t stale_ms = 0;          // a key is kept for so much longer than its TTL says, while one client computes it
+  double early_refresh = 0;      // beta: how eagerly one client is made to compute before the TTL is over; 0: never
+  bool for_all_proxies = false;  // a lease holds for all proxies before the cluster
+};
+
+/// What a read of a rule's keys is told when its node cannot be asked.
+enum class OnUpstreamError : uint8_t {
+  kError,  // that
+  kMiss,   // that the key is not there
+  kStale,  // what was last known of it
+};
+
 struct Rule {
   std::string name;
   std::vector<std::string> match;  // Redis globs, any of them
   std::optional<TtlRule> ttl;
   std::optional<NearRule> near = {};
-  uint64_t max_value_bytes = 0;  // 0: no limit of its own
+  std::optional<StampedeRule> stampede = {};
+  OnUpstreamError on_upstream_error = OnUpstreamError::kError;
+  int64_t stale_if_error_ms = 300'000;  // how long kStale may answer after its node was last heard from
+  uint64_t max_value_bytes = 0;         // 0: no limit of its own
 };
 
 /// Immutable once made, so threads may share one. A copy is a book of its own; a moved-from one has no rules.
