@@ -94,11 +94,14 @@ class DocumentReader {
       } else if (key.str() == kRuleNear.substr(kRule.size() + 1)) {
         rule.near_cache.emplace();
         read_part(kRuleNear, key, node);
+      } else if (key.str() == kRuleStampede.substr(kRule.size() + 1)) {
+        read_stampede(key, node);
       } else {
         if (key.str() == "name") rule_lines_.back() = line_of(key, node);
         read_setting(kRule, key, node);
       }
     }
+    check_on_error(table);
     if (!table.contains("match")) {
       add(line, fmt::format("rule.match is left out; it must be {}", describe_allowed(*find_field(kRule, "match"))));
     }
@@ -127,6 +130,37 @@ class DocumentReader {
         fmt::format("{}.default is \"{}\"{} and {}.max is \"{}\"; the default must not be more than the maximum",
                     kRuleTtl, format_duration(ttl.default_ms), given ? "" : " if it is left out", kRuleTtl,
                     format_duration(ttl.max_ms)));
+  }
+
+  void read_stampede(const toml::key& key, const toml::node& node) {
+    const StampedeSettings& stampede = settings_.rules.back().stampede.emplace();
+    const toml::table* table = read_part(kRuleStampede, key, node);
+    if (!table || stampede.wait_shared_ms <= stampede.wait_ms) return;
+    const bool given = table->contains("wait");
+    add(table->get("wait_shared")->source().begin.line,
+        fmt::format("{}.wait_shared is \"{}\" and {}.wait is \"{}\"{}; it must not be more than that", kRuleStampede,
+                    format_duration(stampede.wait_shared_ms), kRuleStampede, format_duration(stampede.wait_ms),
+                    given ? "" : " if it is left out"));
+  }
+
+  // What is served stale comes from the near cache.
+  void check_on_error(const toml::table& table) {
+    if (first_) return;
+    RuleSettings& rule = settings_.rules.back();
+    const auto line_at = [&](const char* key) { return table.get(key)->source().begin.line; };
+    if (rule.on_upstream_error != "stale") {
+      if (rule.stale_if_error_ms == 0) return;
+      return add(
+          line_at("stale_if_error"),
+          fmt::format("rule.stale_if_error is set and rule.on_upstream_error is \"{}\"{}; it goes with \"stale\" "
+                      "only",
+                      rule.on_upstream_error, table.contains("on_upstream_error") ? "" : " if it is left out"));
+    }
+    if (rule.stale_if_error_ms == 0) rule.stale_if_error_ms = kStaleIfErrorMs;
+    if (rule.near_cache) return;
+    add(line_at("on_upstream_error"),
+        "rule.on_upstream_error is \"stale\" and the rule has no near_cache; it must have one, or nothing is known to "
+        "be told");
   }
 
   // Each rule's name is its own: what tells of a rule tells it by its name.

@@ -76,6 +76,7 @@ std::string print_rule(Settings& settings, bool annotated) {
   for (const Field& field : rule_fields()) {
     if (field.section == kRuleTtl && !settings.rules.back().ttl) continue;
     if (field.section == kRuleNear && !settings.rules.back().near_cache) continue;
+    if (field.section == kRuleStampede && !settings.rules.back().stampede) continue;
     if (field.section != section) {
       section = field.section;
       out += fmt::format("[{}]\n", section);
@@ -104,6 +105,9 @@ std::string print_rule_example() {
   rule.max_value_bytes = 1u << 20;
   rule.ttl.emplace().max_ms = 3'600'000;
   rule.near_cache.emplace();
+  rule.stampede = {.stale_while_revalidate_ms = 30'000, .early_refresh = 1};
+  rule.on_upstream_error = "stale";
+  rule.stale_if_error_ms = kStaleIfErrorMs;
   return commented(print_rule(settings, /*annotated=*/true));
 }
 

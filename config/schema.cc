@@ -21,6 +21,8 @@ constexpr std::array<std::string_view, 3> kUpstreamModes = {"cluster", "standalo
 constexpr std::array<std::string_view, 2> kKeysChoices = {"scan", "deny"};
 constexpr std::array<std::string_view, 2> kDelChoices = {"unlink", "del"};
 constexpr std::array<std::string_view, 3> kTtlModes = {"enforce", "reject", "observe"};
+constexpr std::array<std::string_view, 2> kScopes = {"proxy", "cluster"};
+constexpr std::array<std::string_view, 3> kOnUpstreamError = {"error", "miss", "stale"};
 
 // Finds a member of a section of the settings.
 template <auto section, auto member>
@@ -59,6 +61,10 @@ template <auto member>
 auto& near(Settings& settings) {
   return *settings.rules.back().near_cache.*member;
 }
+template <auto member>
+auto& stampede(Settings& settings) {
+  return *settings.rules.back().stampede.*member;
+}
 std::string& log_level(Settings& settings) { return settings.log_level; }
 
 using Server = ServerSettings;
@@ -69,6 +75,7 @@ using Rule = RuleSettings;
 using Ttl = TtlSettings;
 using NearCache = NearCacheSettings;
 using Near = NearSettings;
+using Stampede = StampedeSettings;
 
 const Field kFields[] = {
     {"server", "listen", "Where clients connect: one address, or a list of them.",
@@ -144,6 +151,11 @@ const Field kRuleFields[] = {
     {kRule, "match", "The keys that it is for.", GlobList{rule<&Rule::match>}, true},
     {kRule, "max_value", "How long one argument of a write may be; left out: what the guard allows.",
      Size{rule<&Rule::max_value_bytes>, 1, 1 * kGiB}, true},
+    {kRule, "on_upstream_error",
+     "What a read gets when its node cannot be asked: the error, nil as of an absent key, or what the near cache knew.",
+     Choice{rule<&Rule::on_upstream_error>, kOnUpstreamError}, true},
+    {kRule, "stale_if_error", "How long the near cache's last is good for then; only with on_upstream_error \"stale\".",
+     Duration{rule<&Rule::stale_if_error_ms>, 1, 365 * kDay}, true},
 
     {kRuleTtl, "default", "The time to live of a key that is written without one; not more than max.",
      Duration{ttl<&Ttl::default_ms>, 1, kLongestTtl}, true},
@@ -158,6 +170,22 @@ const Field kRuleFields[] = {
      Duration{near<&Near::ttl_ms>, 1, kDay}, true},
     {kRuleNear, "max_value", "How large a reply may be to be kept.", Size{near<&Near::max_value_bytes>, 1, 64 * kMiB},
      true},
+
+    {kRuleStampede, "lease", "Who is told that a key is absent has so long to set it; only one is told so meanwhile.",
+     Duration{stampede<&Stampede::lease_ms>, 1, kDay}, true},
+    {kRuleStampede, "wait", "How long others wait for that; \"0s\": they are told at once that the key is absent.",
+     Duration{stampede<&Stampede::wait_ms>, 0, kHour}, true},
+    {kRuleStampede, "wait_shared",
+     "How long, where more commands have come on the connection behind the one that waits; not more than wait.",
+     Duration{stampede<&Stampede::wait_shared_ms>, 0, kHour}, true},
+    {kRuleStampede, "stale_while_revalidate",
+     "A key stays for so long after its TTL: one reader is told that it is absent, all others get what it was.",
+     Duration{stampede<&Stampede::stale_while_revalidate_ms>, 0, kLongestTtl}, true},
+    {kRuleStampede, "early_refresh",
+     "How eagerly one reader is told that a key is absent shortly before its TTL ends; 1 is usual, 0: never.",
+     Fraction{stampede<&Stampede::early_refresh>, 0, 10}, true},
+    {kRuleStampede, "scope", "Whether a lease is this proxy's, or holds for all proxies in front of the cluster.",
+     Choice{stampede<&Stampede::scope>, kScopes}, true},
 };
 
 constexpr Unserved kUnserved[] = {
@@ -166,9 +194,6 @@ constexpr Unserved kUnserved[] = {
     {"server", "users", {}},
     {"upstream", "tls", {}},
     {"upstream", "replica_reads", "never"},
-    {kRule, "stampede", {}},
-    {kRule, "on_upstream_error", "error"},
-    {kRule, "stale_if_error", {}},
 };
 
 struct Describe {

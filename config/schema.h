@@ -75,7 +75,8 @@ struct Unserved {
 };
 
 // The names of a rule's section and of those in it: a rule without a section has nothing of what it is for.
-inline constexpr std::string_view kRule = "rule", kRuleTtl = "rule.ttl", kRuleNear = "rule.near_cache";
+inline constexpr std::string_view kRule = "rule", kRuleTtl = "rule.ttl", kRuleNear = "rule.near_cache",
+                                  kRuleStampede = "rule.stampede";
 
 std::span<const Field> fields();                                          // grouped by section
 std::span<const Field> rule_fields();                                     // likewise; of kRule first

@@ -67,12 +67,28 @@ struct TtlSettings {
   bool operator==(const TtlSettings&) const = default;
 };
 
+/// `stampede` of a rule.
+struct StampedeSettings {
+  int64_t lease_ms = 10'000;
+  int64_t wait_ms = 250;
+  int64_t wait_shared_ms = 0;
+  int64_t stale_while_revalidate_ms = 0;
+  double early_refresh = 0;     // 0: never
+  std::string scope = "proxy";  // cluster
+  bool operator==(const StampedeSettings&) const = default;
+};
+
+constexpr int64_t kStaleIfErrorMs = 300'000;  // where `stale_if_error` is left out
+
 struct RuleSettings {
   std::string name;
   std::vector<std::string> match;
   std::optional<TtlSettings> ttl;
   uint64_t max_value_bytes = 0;  // 0: no limit of its own
   std::optional<NearSettings> near_cache = {};
+  std::optional<StampedeSettings> stampede = {};
+  std::string on_upstream_error = "error";  // miss stale
+  int64_t stale_if_error_ms = 0;            // only with "stale", then never 0
   bool operator==(const RuleSettings&) const = default;
 };
 

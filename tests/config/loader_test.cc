@@ -109,7 +109,6 @@ TEST(Load, ValuesAtTheEndsOfARangeAreAllowed) {
 
 TEST(Load, UnservedSettingsThatAskForWhatHappensAnywayAreAllowed) {
   loaded("[server]\nadmin = \"\"\n[upstream]\nreplica_reads = \"never\"");
-  loaded("[[rule]]\nmatch = \"*\"\non_upstream_error = \"error\"");
 }
 
 TEST(LoadError, UnknownSettingIsNamedWithWhatThereIs) {
@@ -291,11 +290,6 @@ TEST(LoadError, SettingsThatAreNotServedYetAreRefused) {
             "test.toml:2: server.admin" + leave_it_out + " or say \"\"");
   EXPECT_EQ(error_of("[upstream]\nreplica_reads = \"prefer\""),
             "test.toml:2: upstream.replica_reads" + leave_it_out + " or say \"never\"");
-  const std::string rule = "[[rule]]\nmatch = \"*\"\n";
-  EXPECT_EQ(error_of(rule + "[rule.stampede]\nwait = \"1s\""), "test.toml:3: rule.stampede" + leave_it_out);
-  EXPECT_EQ(error_of(rule + "stale_if_error = \"5m\""), "test.toml:3: rule.stale_if_error" + leave_it_out);
-  EXPECT_EQ(error_of(rule + "on_upstream_error = \"miss\""),
-            "test.toml:3: rule.on_upstream_error" + leave_it_out + " or say \"error\"");
 }
 
 }  // namespace

@@ -23,10 +23,16 @@ Settings all_changed() {
   s.near_cache = {1 << 20, 333};
   s.limits = {65537, 3, 1ull << 40, 99, 131072};
   s.log_level = "off";
-  s.rules = {
-      {"first \"one\"", {"a:*", "b\\*[c]\t"}, TtlSettings{1000, 2500, 0.25, "reject"}, 77, NearSettings{500, 99}},
-      {"second", {"*"}, {}, 0},
-      {"third", {"x"}, TtlSettings{1, 0, 1, "observe"}, 0}};
+  s.rules = {{"first \"one\"",
+              {"a:*", "b\\*[c]\t"},
+              TtlSettings{1000, 2500, 0.25, "reject"},
+              77,
+              NearSettings{500, 99},
+              StampedeSettings{1, 2000, 300, 40'000, 2.5, "cluster"},
+              "stale",
+              123},
+             {"second", {"*"}, {}, 0},
+             {"third", {"x"}, TtlSettings{1, 0, 1, "observe"}, 0, {}, StampedeSettings{}, "miss"}};
   return s;
 }
 
@@ -92,10 +98,14 @@ TEST(PrintSettings, ExampleOfARuleLoadsWithoutItsCommentSigns) {
   const auto loaded = load_text(text, "example");
   ASSERT_TRUE(loaded) << loaded.error << text;
   ASSERT_EQ(loaded->rules.size(), 1u);
-  EXPECT_EQ(
-      loaded->rules[0],
-      (RuleSettings{
-          "pages", {"cache:*", "page:*"}, TtlSettings{300'000, 3'600'000, 0.1, "enforce"}, 1u << 20, NearSettings{}}));
+  EXPECT_EQ(loaded->rules[0], (RuleSettings{"pages",
+                                            {"cache:*", "page:*"},
+                                            TtlSettings{300'000, 3'600'000, 0.1, "enforce"},
+                                            1u << 20,
+                                            NearSettings{},
+                                            StampedeSettings{10'000, 250, 0, 30'000, 1, "proxy"},
+                                            "stale",
+                                            300'000}));
 }
 
 TEST(FixedChanges, WhatAReloadPutsInForceIsNotAmongThem) {

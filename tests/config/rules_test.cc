@@ -83,11 +83,13 @@ TEST(LoadRulesError, RulesAreAListOfSections) {
 
 TEST(LoadRulesError, UnknownMembersAreNamedWithWhatThereIs) {
   EXPECT_EQ(error_in_rule("matches = \"a\""),
-            "test.toml:3: unknown setting rule.matches; [[rule]] has name, match, max_value, ttl, near_cache");
+            "test.toml:3: unknown setting rule.matches; [[rule]] has name, match, max_value, on_upstream_error, "
+            "stale_if_error, ttl, near_cache, stampede");
   EXPECT_EQ(error_in_rule("ttl = { defualt = \"1s\" }"),
             "test.toml:3: unknown setting rule.ttl.defualt; [rule.ttl] has default, max, jitter, mode");
   EXPECT_EQ(error_in_rule("[rule.tll]\n"),
-            "test.toml:3: unknown setting rule.tll; [[rule]] has name, match, max_value, ttl, near_cache");
+            "test.toml:3: unknown setting rule.tll; [[rule]] has name, match, max_value, on_upstream_error, "
+            "stale_if_error, ttl, near_cache, stampede");
 }
 
 TEST(LoadRulesError, MatchIsThereAndNeverEmpty) {
@@ -175,6 +177,77 @@ TEST(Rules, NearCache_HasDefaultsWhereItIsNamed) {
             "and a unit: ms s m h d)");
   EXPECT_EQ(error_in_rule("near_cache = { size = \"1KiB\" }"),
             "test.toml:3: unknown setting rule.near_cache.size; [rule.near_cache] has ttl, max_value");
+}
+
+TEST(Rules, Stampede_HasDefaultsWhereItIsNamed) {
+  const auto rules = rules_of(
+      "[[rule]]\nmatch = \"a\"\n[[rule]]\nmatch = \"b\"\nstampede = {}\n"
+      "[[rule]]\nmatch = \"c\"\nstampede = { lease = \"1s\", wait = \"2s\", wait_shared = \"2s\", "
+      "stale_while_revalidate = \"1m\", early_refresh = 10, scope = \"cluster\" }");
+  ASSERT_EQ(rules.size(), 3u);
+  EXPECT_FALSE(rules[0].stampede);
+  EXPECT_EQ(rules[1].stampede, (StampedeSettings{10'000, 250, 0, 0, 0, "proxy"}));
+  EXPECT_EQ(rules[2].stampede, (StampedeSettings{1000, 2000, 2000, 60'000, 10, "cluster"}));
+}
+
+TEST(LoadRulesError, StampedeSaysWhatIsAllowed) {
+  EXPECT_EQ(error_in_rule("stampede = true"),
+            "test.toml:3: rule.stampede is true; it must be a section, [rule.stampede]");
+  EXPECT_EQ(error_in_rule("stampede = { leas = \"1s\" }"),
+            "test.toml:3: unknown setting rule.stampede.leas; [rule.stampede] has lease, wait, wait_shared, "
+            "stale_while_revalidate, early_refresh, scope");
+  EXPECT_EQ(error_in_rule("stampede.lease = \"0s\""),
+            "test.toml:3: rule.stampede.lease is \"0s\"; it must be a duration from \"1ms\" to \"1d\" (a whole number "
+            "and a unit: ms s m h d)");
+  EXPECT_EQ(error_in_rule("stampede.early_refresh = -1"),
+            "test.toml:3: rule.stampede.early_refresh is -1; it must be a number from 0 to 10");
+  EXPECT_EQ(error_in_rule("stampede.scope = \"world\""),
+            "test.toml:3: rule.stampede.scope is \"world\"; it must be one of \"proxy\" \"cluster\"");
+}
+
+TEST(LoadRulesError, WaitSharedIsNotMoreThanWait) {
+  EXPECT_EQ(error_in_rule("[rule.stampede]\nwait = \"1s\"\nwait_shared = \"2s\""),
+            "test.toml:5: rule.stampede.wait_shared is \"2s\" and rule.stampede.wait is \"1s\"; it must not be more "
+            "than that");
+  EXPECT_EQ(
+      error_in_rule("stampede.wait_shared = \"251ms\""),
+      "test.toml:3: rule.stampede.wait_shared is \"251ms\" and rule.stampede.wait is \"250ms\" if it is left out; "
+      "it must not be more than that");
+}
+
+TEST(Rules, OnUpstreamError_StaleHasALimitOfItsOwn) {
+  const std::string start = "[[rule]]\nmatch = \"*\"\nnear_cache = {}\n";
+  EXPECT_EQ(rules_of(start).at(0).on_upstream_error, "error");
+  EXPECT_EQ(rules_of(start).at(0).stale_if_error_ms, 0);
+  EXPECT_EQ(rules_of("[[rule]]\nmatch = \"*\"\non_upstream_error = \"miss\"").at(0).on_upstream_error, "miss");
+  EXPECT_EQ(rules_of(start + "on_upstream_error = \"stale\"").at(0).on_upstream_error, "stale");
+  EXPECT_EQ(rules_of(start + "on_upstream_error = \"stale\"").at(0).stale_if_error_ms, 300'000);
+  EXPECT_EQ(rules_of(start + "stale_if_error = \"2s\"\non_upstream_error = \"stale\"").at(0).stale_if_error_ms, 2000);
+}
+
+TEST(LoadRulesError, OnUpstreamErrorSaysWhatIsAllowed) {
+  EXPECT_EQ(error_in_rule("on_upstream_error = \"nil\""),
+            "test.toml:3: rule.on_upstream_error is \"nil\"; it must be one of \"error\" \"miss\" \"stale\"");
+  EXPECT_EQ(
+      error_in_rule("near_cache = {}\nstale_if_error = \"0s\"\non_upstream_error = \"stale\""),
+      "test.toml:4: rule.stale_if_error is \"0s\"; it must be a duration from \"1ms\" to \"365d\" (a whole number "
+      "and a unit: ms s m h d)");
+}
+
+TEST(LoadRulesError, StaleNeedsANearCache) {
+  EXPECT_EQ(error_in_rule("on_upstream_error = \"stale\""),
+            "test.toml:3: rule.on_upstream_error is \"stale\" and the rule has no near_cache; it must have one, or "
+            "nothing is known to be told");
+}
+
+TEST(LoadRulesError, StaleIfErrorGoesWithStaleOnly) {
+  EXPECT_EQ(
+      error_in_rule("stale_if_error = \"1s\""),
+      "test.toml:3: rule.stale_if_error is set and rule.on_upstream_error is \"error\" if it is left out; it goes "
+      "with \"stale\" only");
+  EXPECT_EQ(error_in_rule("on_upstream_error = \"miss\"\nstale_if_error = \"1s\""),
+            "test.toml:4: rule.stale_if_error is set and rule.on_upstream_error is \"miss\"; it goes with \"stale\" "
+            "only");
 }
 
 }  // namespace

@@ -100,15 +100,30 @@ TEST(Guard, KeysIsDeniedAndCountedAndAbortsATransaction) {
 TEST(CorralRules, AreToldWithWhatTheyDo) {
   config::Settings settings;
   settings.rules = {{"pages", {"cache:*", "page:*"}, config::TtlSettings{300'000, 3'600'000, 0.1, "enforce"}, 1 << 20},
+                    {"stale",
+                     {"st*"},
+                     {},
+                     0,
+                     config::NearSettings{},
+                     config::StampedeSettings{10'000, 250, 50, 30'000, 1.5, "cluster"},
+                     "stale",
+                     60'000},
+                    {"miss", {"mi*"}, {}, 0, {}, config::StampedeSettings{}, "miss"},
                     {"rest", {"*"}, config::TtlSettings{1500, 0, 0, "observe"}, 0}};
   Stage stage(settings);
   const auto client = stage.connect_client();
   const std::string pages =
       "pages: \"cache:*\" \"page:*\"; ttl default 5m, max 1h, jitter 0.1, mode enforce; max_value 1MiB";
+  const std::string stale =
+      "stale: \"st*\"; near_cache ttl 30s, max_value 64KiB; stampede lease 10s, wait 250ms, wait_shared 50ms, "
+      "stale_while_revalidate 30s, early_refresh 1.5, scope cluster; on_upstream_error stale, stale_if_error 1m";
+  const std::string miss =
+      "miss: \"mi*\"; stampede lease 10s, wait 250ms, wait_shared 0s, scope proxy; on_upstream_error miss";
   const std::string rest = "rest: \"*\"; ttl default 1500ms, jitter 0, mode observe";
   const auto bulk = [](const std::string& text) { return '$' + std::to_string(text.size()) + "\r\n" + text + "\r\n"; };
   stage.client_sends(client, "CORRAL RULES\r\nCORRAL RULE page:1\r\nCORRAL RULE x\r\n");
-  EXPECT_EQ(stage.received(client), "*2\r\n" + bulk(pages) + bulk(rest) + bulk(pages) + bulk(rest));
+  EXPECT_EQ(stage.received(client),
+            "*4\r\n" + bulk(pages) + bulk(stale) + bulk(miss) + bulk(rest) + bulk(pages) + bulk(rest));
 }
 
 TEST(CorralRules, KeyWithoutARuleIsToldByNull) {
