@@ -8,10 +8,14 @@ namespace corral::policy {
 
 namespace {
 
-constexpr double kNewShare = 0.25;      // of the latest time in the moving average
-constexpr uint64_t kMovedByMs = 1'000;  // a deadline that has moved by so much is another value's; less may be delays
+constexpr double kNewShare = 0.25;  // of the latest time in the moving average
 
 }  // namespace
+
+double early_by_ms(double delta_ms, double beta, uint64_t random) {
+  const double u = static_cast<double>((random >> 11) + 1) * 0x1.0p-53;
+  return -delta_ms * beta * std::log(u);
+}
 
 // Whether somebody is to compute the value anew.
 bool KeyLease::is_due(const StampedeRule& rule, int64_t left_ms, const LeaseMoment& moment, LeaseKind& kind) const {
@@ -22,8 +26,7 @@ bool KeyLease::is_due(const StampedeRule& rule, int64_t left_ms, const LeaseMome
   kind = LeaseKind::kEarly;
   const double delta_ms = compute_ms_ > 0 ? compute_ms_ : moment.guess_ms;
   if (rule.early_refresh <= 0 || delta_ms <= 0) return false;
-  const double u = static_cast<double>((moment.random >> 11) + 1) * 0x1.0p-53;
-  return -delta_ms * rule.early_refresh * std::log(u) >= static_cast<double>(soft_left_ms);
+  return early_by_ms(delta_ms, rule.early_refresh, moment.random) >= static_cast<double>(soft_left_ms);
 }
 
 // What is there is not what was there when the lease was granted.

@@ -67,6 +67,9 @@ struct LeaseMoment {
   double guess_ms = 0.0;  // how long it takes to compute such a key; 0: not known
 };
 
+/// How long before the end of a TTL a reader is made to compute, which takes `delta_ms`; from a random number.
+double early_by_ms(double delta_ms, double beta, uint64_t random);
+
 enum class LeaseKind : uint8_t {
   kCold,   // nothing was there
   kSoft,   // the value was past its soft TTL
@@ -123,6 +126,8 @@ class KeyLease {
  public:
   static constexpr uint32_t kLapsesToBar = 2;
   static constexpr uint64_t kBarMs = 120'000;
+  /// A deadline that has moved by more is another value's; less may be delays.
+  static constexpr uint64_t kMovedByMs = 1'000;
 
   Told on_read(const StampedeRule& rule, const Finding& finding, const LeaseReader& reader, const LeaseMoment& moment,
                LeaseWakes& wakes);
@@ -167,6 +172,9 @@ class KeyLease {
   bool hides_from(uint64_t client, uint64_t now_ms) const {
     return state_ == State::kLeased && kind_ != LeaseKind::kCold && holder_ == client && now_ms < end_ms_;
   }
+
+  /// The value that no node could take; null if there is none.
+  LeaseValue fed(uint64_t now_ms) const { return is_leased() && now_ms < end_ms_ ? fed_ : nullptr; }
 
   LeaseKind kind() const { return kind_; }
   uint64_t holder() const { return holder_; }

@@ -111,8 +111,10 @@ std::optional<uint64_t> LeaseTable::end_write(const LeaseKey& key, const Write& 
   shard.writes[place_of(key.hash)].fetch_add(1, std::memory_order_release);
   KeyLease* lease = find(shard, key);
   if (!lease) return {};
-  return lease->on_write_ended(write.what, outcome, write.counted, write.feeds, write.value, at(shard, key, {now_ms}),
-                               wakes);
+  const auto took_ms = lease->on_write_ended(write.what, outcome, write.counted, write.feeds, write.value,
+                                             at(shard, key, {now_ms}), wakes);
+  if (took_ms && *took_ms > longest_compute_ms()) longest_compute_ms_.store(*took_ms, std::memory_order_relaxed);
+  return took_ms;
 }
 
 void LeaseTable::end_write_of_all(LeaseWakes& wakes) {
@@ -128,6 +130,13 @@ bool LeaseTable::is_held(const LeaseKey& key, uint64_t serial) const {
   const std::lock_guard lock(shard.mutex);
   const KeyLease* lease = find(shard, key);
   return lease && lease->is_held(serial);
+}
+
+LeaseValue LeaseTable::find_fed(const LeaseKey& key, uint64_t now_ms) const {
+  Shard& shard = this->shard(key.hash);
+  const std::lock_guard lock(shard.mutex);
+  const KeyLease* lease = find(shard, key);
+  return lease ? lease->fed(now_ms) : nullptr;
 }
 
 uint64_t LeaseTable::hidden_deadline_ms(const LeaseKey& key, uint64_t client, uint64_t now_ms) const {

@@ -76,12 +76,15 @@ class LeaseTable {
   void end_write_of_all(LeaseWakes& wakes);
 
   bool is_held(const LeaseKey& key, uint64_t serial) const;
+  LeaseValue find_fed(const LeaseKey& key, uint64_t now_ms) const;
   /// See KeyLease::hides_from(): when the value that is there goes by itself; 0: the client has no such lease.
   uint64_t hidden_deadline_ms(const LeaseKey& key, uint64_t client, uint64_t now_ms) const;
 
   /// `visit(key, database, lease)` for each that is leased, a shard at a time under its lock.
   void for_each_leased(const std::function<void(std::string_view, uint16_t, const KeyLease&)>& visit) const;
   size_t keys() const;
+  /// The longest time from nil to SET that any key has taken.
+  uint64_t longest_compute_ms() const { return longest_compute_ms_.load(std::memory_order_relaxed); }
 
  private:
   static constexpr size_t kShards = 16;
@@ -125,6 +128,7 @@ class LeaseTable {
 
   const size_t most_of_shard_;
   std::unique_ptr<std::array<Shard, kShards>> shards_;
+  std::atomic<uint64_t> longest_compute_ms_{0};
 };
 
 }  // namespace corral::policy

@@ -17,11 +17,11 @@ uint64_t NearCache::id_of(const NearRead& read) {
   return (read.hash ^ args * 0x9E3779B97F4A7C15u) + (uint64_t{read.command} << 48) + (uint64_t{read.database} << 32);
 }
 
-// What is kept of the key; what is not true any more goes.
+// What is kept of the key; what is not true any more goes, unless it may be wanted by serve_last().
 KeyEntry* NearCache::find_true(KeyShard& shard, const NearRead& read) {
   KeyEntry* entry = shard.find(read.key, read.hash, read.database);
   if (!entry || is_true(entry->state())) return entry;
-  shard.erase(*entry);
+  if (!may_be_last(entry->state())) shard.erase(*entry);
   return nullptr;
 }
 
@@ -126,13 +126,13 @@ void NearCache::keep(KeyShard& shard, const NearFill& fill, const Landing& landi
                     .has_values = had_values || !landing.too_large};
 }
 
-std::optional<uint64_t> NearCache::find_deadline(const NearRead& read, uint64_t now_ms) {
+std::optional<uint64_t> NearCache::find_deadline(const NearRead& read, uint64_t now_ms, bool of_values) {
   KeyShard& shard = table_.shard(read.hash);
   const auto lock = hold(shard);
   const KeyWatch& watch = shard.watch(read.hash);
   if (is_written(watch) || must_wait(watch, read)) return {};
   const KeyEntry* entry = find_true(shard, read);
-  if (!entry || !entry->state().has_values || !vouches(entry->state().link, now_ms)) return {};
+  if (!entry || (of_values && !entry->state().has_values) || !vouches(entry->state().link, now_ms)) return {};
   const uint64_t deadline_ms = entry->state().deadline_ms;
   if (deadline_ms != 0 && deadline_ms <= now_ms) return {};
   return deadline_ms;
@@ -148,11 +148,12 @@ bool NearCache::begin_touch(uint64_t hash, bool write, bool own_fills) {
 }
 
 // What is known only as too large is no value that a later reader could find older than another.
-void NearCache::end_touch(const NearTouched& touched, bool write) {
+void NearCache::end_touch(const NearTouched& touched, bool write, bool executed) {
   KeyShard& shard = table_.shard(touched.hash);
   const auto lock = hold(shard);
   KeyWatch& watch = shard.watch(touched.hash);
   --(write ? watch.busy : watch.plain);
+  if (!executed) return;
   ++watch.generation;
   if (touched.seen == watch.kept) return;  // nothing was there, and nothing has come
   shard.erase_if(touched.hash, [write](const KeyEntry& entry) { return write || entry.state().has_values; });
@@ -198,7 +199,8 @@ void NearCache::drop_all() {
 }
 
 void NearCache::lose_link(uint16_t link) {
-  links_[link].until_ms.store(0);
+  Link& lost = links_[link];
+  if (lost.until_ms.exchange(0) != 0) lost.lost_epoch.store(lost.epoch.load());
   drop_link(link);
 }
 

@@ -103,24 +103,31 @@ class NearCache {
     kWait,    // when what the asker itself waits for has been answered, it is to ask again
   };
   /// `right_now()` is asked for the time where `now_ms` (monotonic, as all times here) is too coarse. The asker has
-  ///   void serve(const KeyReply&);
+  ///   void serve(const KeyReply&, uint64_t deadline_ms);  // when the key goes: see find_deadline()
   ///   void join(NearFill&);
   ///   bool admit();  // whether a fill is wanted, since there is nothing to serve or join
   ///   NearPlace place();
   ///   NearFill& make_fill();  // join() follows
-  ///   void read_plainly(NearTouched);
+  ///   void read_plainly(NearTouched, uint64_t deadline_ms);  // 0: it is not known
   /// which are called under a lock that is not to be held for long.
   template <class Asker, class Time>
   Answer read(const NearRead& read, uint64_t now_ms, Time&& right_now, Asker& asker);
 
-  /// Whether there is a reply to serve, and nothing else.
+  /// Whether there is a reply to serve, and nothing else. `serve(const KeyReply&, uint64_t deadline_ms)`: false if it
+  /// is not to be served as it is.
   enum class Glance : uint8_t { kServed, kNothing, kWait };
   template <class Time, class Serve>
   Glance glance(const NearRead& read, uint64_t now_ms, Time&& right_now, Serve&& serve);
 
   /// When the key, of which something is kept, goes by itself: kNeverMs if not, 0 if it is not there at all. Nothing if
   /// that is not known now, or kWait would be the answer.
-  std::optional<uint64_t> find_deadline(const NearRead& read, uint64_t now_ms);
+  /// `of_values`: only if a value is kept, rather than just when it goes.
+  std::optional<uint64_t> find_deadline(const NearRead& read, uint64_t now_ms, bool of_values = true);
+
+  /// The reply that was last known, if its connection has been lost since, or is silent: `serve(const KeyReply&)` is
+  /// called if its node was heard from within `most_ms`. Its key may have gone since, and much else may have happened.
+  template <class Serve>
+  bool serve_last(const NearRead& read, uint64_t now_ms, uint64_t most_ms, Serve&& serve);
 
   /// What came of a fill.
   struct Landing {
@@ -146,8 +153,8 @@ class NearCache {
 
   /// A touch begins. False: kWait.
   bool begin_touch(uint64_t hash, bool write, bool own_fills);
-  /// It has been answered, and its client not been told yet.
-  void end_touch(const NearTouched& touched, bool write);
+  /// It has been answered, and its client not been told yet. `executed`: it may have been.
+  void end_touch(const NearTouched& touched, bool write, bool executed = true);
   /// Says that end_touch() will be called soon.
   void prefetch_end(uint64_t hash) const { table_.shard(hash).prefetch_watch(hash); }
   /// A write of keys that are not known.
@@ -165,7 +172,11 @@ class NearCache {
   /// A connection that is to vouch, not heard from yet; kNoLink if there are too many. They stay for good.
   uint16_t add_link();
   /// Its node has answered what was sent at a time from which on it is trusted until `until_ms`.
-  void renew(uint16_t link, uint64_t until_ms) { links_[link].until_ms.store(until_ms); }
+  void renew(uint16_t link, uint64_t until_ms) {
+    links_[link].until_ms.store(until_ms);
+    links_[link].last_until_ms.store(until_ms);
+    links_[link].lost_epoch.store(0);
+  }
   /// Its node may have more to say than it has said: what it vouched for goes.
   void drop_link(uint16_t link) { links_[link].epoch.fetch_add(1); }
   /// It is lost.
@@ -188,6 +199,9 @@ class NearCache {
   struct Link {
     std::atomic<uint64_t> until_ms{0};
     std::atomic<uint32_t> epoch{1};
+    // Before it was lost the last time, for serve_last().
+    std::atomic<uint64_t> last_until_ms{0};
+    std::atomic<uint32_t> lost_epoch{0};
   };
   struct Fills {
     std::unordered_map<uint64_t, NearFill*> under_way;  // by NearFill::id_
@@ -198,6 +212,12 @@ class NearCache {
   }
   bool is_true(const KeyState& state) const {
     return state.epoch == links_[state.link].epoch.load(std::memory_order_relaxed) &&
+           state.slot_epoch == slot_epochs_[state.slot].load(std::memory_order_relaxed);
+  }
+  // It was true until its connection was lost, and nothing has been heard that says otherwise.
+  bool may_be_last(const KeyState& state) const {
+    const Link& link = links_[state.link];
+    return (state.epoch == link.epoch.load(std::memory_order_relaxed) || state.epoch == link.lost_epoch.load()) &&
            state.slot_epoch == slot_epochs_[state.slot].load(std::memory_order_relaxed);
   }
   bool is_written(const KeyWatch& watch) const {
@@ -249,11 +269,11 @@ NearCache::Answer NearCache::read(const NearRead& read, uint64_t now_ms, Time&& 
   KeyWatch& watch = shard.watch(read.hash);
   const bool behind_fill = read.own_fills && watch.flights > 0;
   KeyEntry* entry = nullptr;
-  const auto plain = [&](bool looked = true) {
+  const auto plain = [&](bool looked = true, uint64_t deadline_ms = 0) {
     if (behind_fill) return Answer::kWait;
     ++watch.plain;
     watch.reader = static_cast<uint32_t>(read.hash);
-    asker.read_plainly({read.hash, looked && !entry ? watch.kept : NearTouched::kUnknown});
+    asker.read_plainly({read.hash, looked && !entry ? watch.kept : NearTouched::kUnknown}, deadline_ms);
     return Answer::kPlain;
   };
   if (is_written(watch)) [[unlikely]]
@@ -262,9 +282,9 @@ NearCache::Answer NearCache::read(const NearRead& read, uint64_t now_ms, Time&& 
     if (!vouches(entry->state().link, now_ms)) return plain();
     if (must_wait(watch, read)) [[unlikely]]
       return Answer::kWait;
-    if (reply->flags() & kTooLarge) return plain();
+    if (reply->flags() & kTooLarge) return plain(true, entry->state().deadline_ms);
     shard.hit(*entry);
-    asker.serve(*reply);
+    asker.serve(*reply, entry->state().deadline_ms);
     return Answer::kServed;
   }
   const bool behind_plain = read.own_touches && watch.plain > 0;
@@ -298,9 +318,23 @@ NearCache::Glance NearCache::glance(const NearRead& read, uint64_t now_ms, Time&
   KeyEntry* entry;
   const KeyReply* reply = find_servable(shard, read, now_ms, right_now, entry);
   if (!reply || (reply->flags() & kTooLarge) || !vouches(entry->state().link, now_ms)) return Glance::kNothing;
+  if (!serve(*reply, entry->state().deadline_ms)) return Glance::kNothing;
   shard.hit(*entry);
-  serve(*reply);
   return Glance::kServed;
+}
+
+template <class Serve>
+bool NearCache::serve_last(const NearRead& read, uint64_t now_ms, uint64_t most_ms, Serve&& serve) {
+  KeyShard& shard = table_.shard(read.hash);
+  const auto lock = hold(shard);
+  if (is_written(shard.watch(read.hash))) return false;
+  KeyEntry* entry = shard.find(read.key, read.hash, read.database);
+  if (!entry || !may_be_last(entry->state())) return false;
+  if (links_[entry->state().link].last_until_ms.load() + most_ms < now_ms) return false;
+  const KeyReply* reply = find_reply(*entry, read);
+  if (!reply || (reply->flags() & kTooLarge)) return false;
+  serve(*reply);
+  return true;
 }
 
 }  // namespace corral::policy

@@ -71,6 +71,12 @@ struct NearLine {
   std::string_view names;
 };
 
+/// CommandSpec::value_behind_key
+struct ValueLine {
+  uint8_t behind_key;
+  std::string_view names;
+};
+
 struct KeysByHand {
   std::string_view name;
   std::span<const KeySpec> keys;
@@ -118,6 +124,8 @@ struct ByHand {
   const TtlConditionLine* ttl_condition = nullptr;
   std::string_view lazy_form;
   NearRead near_read;
+  uint8_t value_behind_key = 0;
+  bool removes_keys = false;
 };
 
 consteval size_t fact_named_by_hand(std::string_view name) {
@@ -188,6 +196,17 @@ consteval void collect_near_reads(std::array<ByHand, kFactCount>& all) {
   }
 }
 
+consteval void collect_value_writes(std::array<ByHand, kFactCount>& all) {
+  for (const ValueLine& line : kValueLines) {
+    for_each_name(line.names, [&](size_t i) { all[i].value_behind_key = line.behind_key; });
+  }
+  for_each_name(kRemoving, [&](size_t i) { all[i].removes_keys = true; });
+  for (size_t i = 0; i < kFactCount; i++) {
+    const bool named = all[i].value_behind_key != 0 || all[i].removes_keys;
+    if (named && !(kSortedFacts[i].flags & kFlagWrite)) throw "kValueLines, kRemoving: not a write";
+  }
+}
+
 consteval std::array<ByHand, kFactCount> collect_by_hand() {
   std::array<ByHand, kFactCount> all{};
   for (const HandlingLine& line : kHandlingLines) {
@@ -202,6 +221,7 @@ consteval std::array<ByHand, kFactCount> collect_by_hand() {
   collect_ttl_effects(all);
   collect_lazy_forms(all);
   collect_near_reads(all);
+  collect_value_writes(all);
   for (const std::string_view name : kMayReplicate) all[fact_named_by_hand(name)].may_replicate = true;
   for (size_t i = 0; i < kFactCount; i++)
     if (!all[i].line && kSortedFacts[i].key_count == 0) throw "kHandlingLines lacks a command that has no keys";
@@ -237,6 +257,8 @@ constexpr CommandSpec make_spec(const Fact& fact, const ByHand& by_hand, size_t 
   spec.ttl = by_hand.ttl ? by_hand.ttl->effect : TtlEffect::kNone;
   spec.lazy_form = by_hand.lazy_form;
   spec.near_read = by_hand.near_read;
+  spec.value_behind_key = by_hand.value_behind_key;
+  spec.removes_keys = by_hand.removes_keys;
   if (by_hand.ttl_condition) spec.ttl_condition = by_hand.ttl_condition->condition;
   spec.may_write = (fact.flags & kFlagWrite) != 0 || by_hand.may_replicate;
   return spec;

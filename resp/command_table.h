@@ -92,6 +92,7 @@ struct TtlCondition {
 enum class NearRead : uint8_t {
   kNo,
   kReply,  // on its first key, if it has no other (EXISTS)
+  kString,  // likewise, and is that key's value, a string (GET)
   kByKey,  // each element on a key of its own, as the reply of GET would (MGET)
   kTtl,    // on what is known of a key that has such replies, in seconds
   kPttl,   // likewise, in milliseconds
@@ -167,6 +168,9 @@ struct CommandSpec {
   TtlEffect ttl = TtlEffect::kNone;
   TtlCondition ttl_condition = {};
   NearRead near_read = NearRead::kNo;
+  /// Not 0: the argument so far behind each key becomes the key's value, a string (SET).
+  uint8_t value_behind_key = 0;
+  bool removes_keys = false;  // all of them (DEL)
   /// It writes, or its effect may reach the replicas though it is no write command (PUBLISH, EVAL ...).
   bool may_write = false;
   /// The command that does the same for the client and frees memory in the background (of DEL); empty: there is none.

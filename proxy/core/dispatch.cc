@@ -3,6 +3,7 @@
 #include <string>
 
 #include "proxy/core/handlers.h"
+#include "proxy/core/leases.h"
 #include "proxy/core/near.h"
 #include "proxy/core/parsed_request.h"
 #include "proxy/core/session.h"
@@ -250,6 +251,8 @@ bool handle(Session& session, const Command& command) {
   }
   if (session.worker().gate().busy() && spec && !session.worker().gate().pass(session, command, *spec)) [[unlikely]]
     return false;
+  if (SessionLeases* leases = session.leases_if_any(); leases && !leases->parked.empty()) [[unlikely]]
+    session.worker().leases().on_more(session);
   session.worker().stats().requests.add();
   session.begin_command(spec);
   if (!spec) [[unlikely]] {

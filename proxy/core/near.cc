@@ -1,5 +1,8 @@
 #include "proxy/core/near.h"
 
+#include <algorithm>
+
+#include "proxy/core/near_asker.h"
 #include "proxy/core/near_fill.h"
 #include "proxy/core/rules.h"
 #include "proxy/core/session.h"
@@ -25,6 +28,11 @@ std::string_view args_behind_key(const Command& command) {
   return command.bytes().substr(at);
 }
 
+// What a client sees of a TTL (section 6 of the design, Soft TTL).
+int64_t visible_ttl_ms(const policy::Rule& rule, int64_t ttl_ms) {
+  return rule.stampede ? std::max<int64_t>(0, ttl_ms - rule.stampede->stale_ms) : ttl_ms;
+}
+
 }  // namespace
 
 Near::Near(Worker& worker, NearCache& cache)
@@ -36,7 +44,7 @@ void Near::on_new_rules() {
   on_ = false;
   counters_by_rule_.clear();
   for (const policy::Rule& rule : worker_.policies().rules.rules()) {
-    on_ = on_ || rule.near;
+    on_ = on_ || is_near(rule);
     counters_by_rule_.push_back(rule.near ? &counters_[rule.name] : nullptr);
   }
   links_.update();
@@ -47,12 +55,14 @@ Near::RuleCounters& Near::counters_of(const policy::Rule& rule) {
 }
 
 void Near::count_hit(const policy::Rule& rule) {
+  if (!rule.near) return;
   budget_.on_hit();
   worker_.stats().near_cache_hits.add();
   ++counters_of(rule).hits;
 }
 
 void Near::count_miss(const policy::Rule& rule, NearCache::Answer answer) {
+  if (!rule.near) return;
   RuleCounters& counters = counters_of(rule);
   worker_.stats().near_cache_misses.add();
   ++counters.misses;
@@ -63,7 +73,8 @@ void Near::count_miss(const policy::Rule& rule, NearCache::Answer answer) {
 
 void Near::note_invalidation(std::string_view key) {
   worker_.stats().near_cache_invalidations.add();
-  if (const policy::Rule* rule = rule_of(key)) ++counters_of(*rule).invalidations;
+  const policy::Rule* rule = rule_of(key);
+  if (rule && rule->near) ++counters_of(*rule).invalidations;
 }
 
 // A slot that is given away without its keys being moved sends no invalidations.
@@ -83,7 +94,7 @@ bool Near::may_be_served(const Session& session) const {
 
 const policy::Rule* Near::rule_of(std::string_view key) const {
   const policy::Rule* rule = worker_.policies().rules.find(key);
-  return rule && rule->near ? rule : nullptr;
+  return rule && is_near(*rule) ? rule : nullptr;
 }
 
 NearRead Near::read_of(const Session& session, const CommandSpec& spec, std::string_view key,
@@ -110,45 +121,6 @@ policy::NearPlace Near::place_of(const NearRead& read, Fill::Where& where) {
   return {where.slot, where.link};
 }
 
-// One read, and what is done for it.
-class Near::Asker {
- public:
-  Asker(Near& near, Session& session, const NearRead& read, const policy::NearRule& rule, std::string_view frame)
-      : near_(near), session_(session), read_(read), rule_(rule), frame_(frame) {}
-
-  void serve(const KeyReply& reply) {
-    session_.reply_with(reply.size(), [&](char* out) { reply.copy_to(out); });
-  }
-  void join(policy::NearFill& fill) {
-    session_.near_fills.begin();
-    session_.near_fills.mark(read_.hash);
-    session_.near_fill = fill.serial();
-    static_cast<Fill&>(fill).add(near_.worker_,
-                                 session_.request_for_reply(near_.worker_.slot_of(read_.key), kReadOnly));
-  }
-  bool admit() { return near_.budget_.take(); }
-  policy::NearPlace place() { return near_.place_of(read_, where_); }
-  policy::NearFill& make_fill() {
-    fill_ = new Fill(where_, rule_, std::string(frame_), read_.hash);
-    return *fill_;
-  }
-  void read_plainly(policy::NearTouched touched) {
-    NearTouch* touch = near_.touches_.begin_read(session_);
-    touch->add(touched, session_);
-    session_.set_touch(touch);
-  }
-  Fill* fill() const { return fill_; }
-
- private:
-  Near& near_;
-  Session& session_;
-  const NearRead& read_;
-  const policy::NearRule& rule_;
-  const std::string_view frame_;
-  Fill::Where where_{};
-  Fill* fill_ = nullptr;
-};
-
 Near::Way Near::handle(Session& session, const Command& command, const CommandSpec& spec) {
   if (spec.near_read != resp::NearRead::kNo && may_be_served(session)) {
     switch (spec.near_read) {
@@ -164,43 +136,111 @@ Near::Way Near::handle(Session& session, const Command& command, const CommandSp
   return touches_.begin(session, command, spec) ? Way::kOrdinary : Way::kWait;
 }
 
+// A client's own command. Plainly, it goes the ordinary way.
+struct Near::SessionTarget {
+  Near& near;
+  Session& asker;
+  const uint16_t slot;
+
+  Session& session() { return asker; }
+  Request request() { return asker.request_for_reply(slot, kReadOnly); }
+  void serve(const KeyReply& reply) {
+    asker.reply_with(reply.size(), [&](char* out) { reply.copy_to(out); });
+  }
+  void read_plainly(policy::NearTouched touched, std::unique_ptr<LeaseRead> read, std::string_view) {
+    NearTouch* touch = near.touches_.begin_read(asker);
+    touch->add(touched, asker);
+    touch->read = std::move(read);
+    asker.set_touch(touch);
+  }
+};
+
 Near::Way Near::read(Session& session, const Command& command, const CommandSpec& spec) {
   const policy::Rule* rule = rule_of(command.arg(1));
-  if (!rule) return Way::kOrdinary;
+  if (!rule || !concerns(*rule, spec)) return Way::kOrdinary;
   const NearRead read = read_of(session, spec, command.arg(1), args_behind_key(command));
-  Asker asker(*this, session, read, *rule->near, command.bytes());
-  const auto right_now = [this] { return worker_.transport().clock_ms(); };
-  const NearCache::Answer answer = cache_.read(read, worker_.now64_ms(), right_now, asker);
-  switch (answer) {
+  SessionTarget target{*this, session, worker_.slot_of(read.key)};
+  switch (ask(target, *rule, spec, read, command.bytes())) {
     case NearCache::Answer::kServed:
-      count_hit(*rule);
       worker_.process().server_stats().count_call(worker_.index(), spec, false);
       return Way::kAnswered;
     case NearCache::Answer::kJoined:
-      count_miss(*rule, answer);
-      return Way::kAnswered;
     case NearCache::Answer::kFill:
-      count_miss(*rule, answer);
-      asker.fill()->start(worker_);
       return Way::kAnswered;
     case NearCache::Answer::kPlain:
-      count_miss(*rule, answer);
       return Way::kOrdinary;
     default:
       return Way::kWait;
   }
 }
 
+// A read that was judged before.
+struct Near::AgainTarget {
+  Near& near;
+  const Request& whole;
+
+  Session& session() { return *whole.session; }
+  Request request() { return whole; }
+  void serve(const KeyReply& reply) {
+    std::string bytes(reply.size(), '\0');
+    reply.copy_to(bytes.data());
+    near.worker_.answer(whole, bytes);
+  }
+  void read_plainly(policy::NearTouched touched, std::unique_ptr<LeaseRead> read, std::string_view frame) {
+    near.send_plainly(whole, touched, std::move(read), frame);
+  }
+};
+
+// Its client waits for nothing else of this key that could come in the wrong order.
+void Near::read_again(std::unique_ptr<LeaseRead> again) {
+  const policy::Rule* rule = rule_of(again->key);
+  std::string frame;
+  resp::append_command(frame, {again->spec->name, again->key});
+  if (!rule || !concerns(*rule, *again->spec)) return worker_.send(again->request, frame);
+  Session& session = *again->request.session;
+  NearRead read = read_of(session, *again->spec, again->key, {});
+  read.own_fills = read.own_touches = false;
+  AgainTarget target{*this, again->request};
+  ask(target, *rule, *again->spec, read, frame, again->tries);
+}
+
+void Near::send_plainly(Request request, policy::NearTouched touched, std::unique_ptr<LeaseRead> read,
+                        std::string_view frame) {
+  NearTouch* touch = touches_.begin_read(*request.session);
+  touch->add(touched, *request.session);
+  touch->of_part = request.task != nullptr;
+  touch->read = std::move(read);
+  request.touch = touch;
+  worker_.send(request, frame);
+}
+
+void Near::read_plainly(const Request& request, const LeaseRead& read, std::string_view frame) {
+  cache_.begin_touch(read.hash, false, false);
+  const policy::Rule* rule = rule_of(read.key);
+  const bool judged = rule && may_be_judged(*rule, *read.spec);
+  send_plainly(request, {read.hash}, judged ? std::make_unique<LeaseRead>(read) : nullptr, frame);
+}
+
+std::string Near::find_last(const LeaseRead& read, int64_t most_ms) {
+  std::string reply;
+  cache_.serve_last(read_of(*read.request.session, *read.spec, read.key, read.args), worker_.now64_ms(),
+                    static_cast<uint64_t>(most_ms), [&](const KeyReply& last) {
+                      reply.resize(last.size());
+                      last.copy_to(reply.data());
+                    });
+  return reply;
+}
+
 // Redis: expire.c, ttlGenericCommand.
 Near::Way Near::tell_ttl(Session& session, const Command& command, const CommandSpec& spec) {
   const policy::Rule* rule = rule_of(command.arg(1));
-  if (!rule) return Way::kOrdinary;
+  if (!rule || !rule->near) return Way::kOrdinary;
   const uint64_t now_ms = worker_.now64_ms();
   const auto deadline_ms = cache_.find_deadline(read_of(session, spec, command.arg(1), {}), now_ms);
   if (!deadline_ms) return touches_.begin(session, command, spec) ? Way::kOrdinary : Way::kWait;
   int64_t ttl = *deadline_ms == 0 ? -2 : -1;
   if (*deadline_ms != 0 && *deadline_ms != NearCache::kNeverMs) {
-    ttl = static_cast<int64_t>(*deadline_ms - now_ms);
+    ttl = visible_ttl_ms(*rule, static_cast<int64_t>(*deadline_ms - now_ms));
     if (spec.near_read == resp::NearRead::kTtl) ttl = (ttl + 500) / 1000;
   }
   if (ttl == -1 && rule->ttl) worker_.stats().ttl_missing.add();
@@ -226,21 +266,23 @@ void Near::foresee(std::string_view bytes) const {
 }
 
 void Near::end_unused_touch(Session& session) {
-  if (NearTouch* touch = session.take_touch()) touches_.end(touch, session);
+  if (NearTouch* touch = session.take_touch()) touches_.end(touch, session, {});
 }
 
-void Near::end(const Request& request) {
-  if (request.task && !request.touch->of_part) return;
-  touches_.end(request.touch, *request.session);
+// A failure has seen nothing of the key, so that what is known of it may still be used.
+bool Near::end(const Request& request, std::string_view reply) {
+  if (request.task && !request.touch->of_part) return false;
+  auto read = std::move(request.touch->read);
+  touches_.end(request.touch, *request.session, reply);
+  if (!read) return false;
+  read->request = request;
+  read->request.touch = nullptr;
+  worker_.leases().deliver(std::move(read), reply);
+  return true;
 }
 
-void Near::read_plainly(Request request, uint64_t hash, std::string_view frame) {
-  cache_.begin_touch(hash, false, false);
-  NearTouch* touch = touches_.begin_read(*request.session);
-  touch->add({hash}, *request.session);
-  touch->of_part = request.task != nullptr;
-  request.touch = touch;
-  worker_.send(request, frame);
+bool Near::gives_up_early(const Request& request) {
+  return request.touch && request.touch->read && request.touch->read->gives_up_early;
 }
 
 }  // namespace corral::core

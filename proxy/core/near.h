@@ -12,6 +12,7 @@
 #include "policy/fill_budget.h"
 #include "policy/near_cache.h"
 #include "policy/rule_book.h"
+#include "proxy/core/leases.h"
 #include "proxy/core/near_fill.h"
 #include "proxy/core/near_links.h"
 #include "proxy/core/near_touch.h"
@@ -53,22 +54,36 @@ class Near {
   const std::map<std::string, RuleCounters>& counters() const { return counters_; }
   /// A node has said that a key has changed.
   void note_invalidation(std::string_view key);
-  /// A request with a touch is about to be answered.
-  void end(const Request& request);
+  /// A request with a touch is about to be answered. True: it has been, or will be.
+  bool end(const Request& request, std::string_view reply);
+  /// Whether who asked is to be told at once that no node can be asked, since there is another answer.
+  static bool gives_up_early(const Request& request);
 
   /// For a client whose fill has failed: its request takes the ordinary way.
-  void read_plainly(Request request, uint64_t hash, std::string_view frame);
+  void read_plainly(const Request& request, const LeaseRead& read, std::string_view frame);
+  /// A read that was to be judged is made once more.
+  void read_again(std::unique_ptr<LeaseRead> read);
+  /// What was last known of it, if that is not older than `most_ms`; empty: nothing.
+  std::string find_last(const LeaseRead& read, int64_t most_ms);
 
   NearLinks& links() { return links_; }
   NearTouches& touches() { return touches_; }
 
  private:
+  template <class Target>
   class Asker;
-  class ElementAsker;
+  struct SessionTarget;
+  struct ElementTarget;
+  struct AgainTarget;
 
   bool may_be_served(const Session& session) const;
   policy::NearPlace place_of(const policy::NearRead& read, Fill::Where& where);
   const policy::Rule* rule_of(std::string_view key) const;
+  template <class Target>
+  policy::NearCache::Answer ask(Target& target, const policy::Rule& rule, const resp::CommandSpec& spec,
+                                const policy::NearRead& read, std::string_view frame, uint8_t tries = 0);
+  void send_plainly(Request request, policy::NearTouched touched, std::unique_ptr<LeaseRead> read,
+                    std::string_view frame);
   RuleCounters& counters_of(const policy::Rule& rule);
   void count_hit(const policy::Rule& rule);
   void count_miss(const policy::Rule& rule, policy::NearCache::Answer answer);

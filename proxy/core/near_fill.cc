@@ -62,12 +62,13 @@ bool tells_of_nothing(const ReplyView& reply) {
 struct Fill::Outcome {
   std::shared_ptr<const std::string> resp2, resp3;
   std::shared_ptr<const std::string> frame;
-  uint64_t hash = 0;
+  std::shared_ptr<const LeaseRead> read;
+  bool judged = false;
   std::shared_ptr<void> end = nullptr;  // of a failure: when it has reached all
 };
 
-Fill::Fill(const Where& where, const policy::NearRule& rule, std::string frame, uint64_t hash)
-    : where_(where), rule_(rule), frame_(std::move(frame)), hash_(hash) {}
+Fill::Fill(const Where& where, const policy::NearRule& rule, std::string frame, LeaseRead read, bool judged)
+    : where_(where), rule_(rule), frame_(std::move(frame)), read_(std::move(read)), judged_(judged) {}
 
 void Fill::add(Worker& worker, const Request& request) {
   waiters_.push_back({worker.index(), request});
@@ -156,12 +157,17 @@ void Fill::land(Worker& home) {
   resp::append_resp2_form(resp2, reply_);
   const bool is_error = ReplyView(reply_).is_error();
   const bool keep = may_keep_ && !is_error && (pttl_ms_ != -2 || tells_of_nothing(ReplyView(reply_)));
-  Outcome outcome;
   NearCache& cache = *home.process().near_cache();
   std::vector<Waiter> waiters;
   const NearCache::Landing landing = weigh(resp2);
   cache.land(*this, keep ? &landing : nullptr, [&] { waiters.swap(waiters_); });
   waiters_.swap(waiters);
+  Outcome outcome;
+  outcome.judged = judged_;
+  if (judged_) {
+    read_.deadline_ms = is_error ? 0 : landing.deadline_ms;
+    outcome.read = std::make_shared<const LeaseRead>(std::move(read_));
+  }
   outcome.resp3 = std::make_shared<const std::string>(std::move(reply_));
   outcome.resp2 = resp2 == *outcome.resp3 ? outcome.resp3 : std::make_shared<const std::string>(std::move(resp2));
   hand_out(home, outcome);
@@ -173,8 +179,12 @@ void Fill::fail(Worker& home, const NearCache::Landing* landing) {
   NearCache* cache = home.process().near_cache();
   cache->fail(*this, landing, [&] { waiters.swap(waiters_); });
   waiters_.swap(waiters);
-  const std::shared_ptr<void> end(cache, [hash = hash_](NearCache* one) { one->end_failed(hash); });
-  hand_out(home, {nullptr, nullptr, std::make_shared<const std::string>(frame_), hash_, end});
+  const std::shared_ptr<void> end(cache, [hash = read_.hash](NearCache* one) { one->end_failed(hash); });
+  Outcome outcome;
+  outcome.frame = std::make_shared<const std::string>(frame_);
+  outcome.read = std::make_shared<const LeaseRead>(read_);
+  outcome.end = end;
+  hand_out(home, outcome);
 }
 
 void Fill::hand_out(Worker& home, const Outcome& outcome) {
@@ -196,11 +206,18 @@ void Fill::give(Worker& worker, const std::vector<Waiter>& waiters, const Outcom
   for (const Waiter& waiter : waiters) {
     Session& session = *waiter.request.session;
     if (session.near_fills.end()) session.resume(Session::kNear);
-    if (outcome.resp3) {
-      worker.answer(waiter.request, session.resp() == 3 ? *outcome.resp3 : *outcome.resp2);
-    } else {
-      worker.near()->read_plainly(waiter.request, outcome.hash, *outcome.frame);
+    if (!outcome.resp3) {
+      worker.near()->read_plainly(waiter.request, *outcome.read, *outcome.frame);
+      continue;
     }
+    const std::string_view reply = session.resp() == 3 ? *outcome.resp3 : *outcome.resp2;
+    if (!outcome.judged) {
+      worker.answer(waiter.request, reply);
+      continue;
+    }
+    auto read = std::make_unique<LeaseRead>(*outcome.read);
+    read->request = waiter.request;
+    worker.leases().deliver(std::move(read), reply);
   }
 }
 

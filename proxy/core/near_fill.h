@@ -16,6 +16,7 @@
 
 #include "policy/near_cache.h"
 #include "policy/rule_book.h"
+#include "proxy/core/leases.h"
 #include "proxy/core/link_kind.h"
 #include "proxy/core/request.h"
 
@@ -33,8 +34,8 @@ class Fill final : public Piece, public policy::NearFill {
     uint16_t slot;
     uint16_t database;
   };
-  /// `frame`: the read, as it is sent; its key's hash is `hash`.
-  Fill(const Where& where, const policy::NearRule& rule, std::string frame, uint64_t hash);
+  /// `frame`: `read`, as it is sent. `judged`: what it finds is judged before clients are told.
+  Fill(const Where& where, const policy::NearRule& rule, std::string frame, LeaseRead read, bool judged);
 
   /// A client that gets the reply: under the lock. The request holds a reference to its session, which counts it in
   /// near_fills.
@@ -67,7 +68,8 @@ class Fill final : public Piece, public policy::NearFill {
   const Where where_;
   const policy::NearRule rule_;
   const std::string frame_;
-  const uint64_t hash_;
+  LeaseRead read_;  // without a request
+  const bool judged_;
   std::vector<Waiter> waiters_;         // under the lock
   std::atomic<uint8_t> asked_resp_{0};  // bit 0: a RESP2 client waits, bit 1: a RESP3 one
   uint64_t sent_ms_ = 0;

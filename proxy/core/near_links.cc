@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "proxy/core/leases.h"
 #include "proxy/core/near.h"
 #include "proxy/core/upstream_facts.h"
 #include "proxy/core/worker.h"
@@ -179,6 +180,7 @@ void NearLinks::on_push(Link& link, std::string_view push) {
   }
   for (const ReplyView& key : parts[1].elements()) {
     cache_.invalidate(key.text());
+    worker_.leases().on_invalidated(key.text(), policy::KeyTable::hash(key.text()), link.kind().database());
     worker_.near()->note_invalidation(key.text());
   }
 }

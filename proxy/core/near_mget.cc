@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "proxy/core/near.h"
+#include "proxy/core/near_asker.h"
 #include "proxy/core/near_fill.h"
 #include "proxy/core/session.h"
 #include "proxy/core/split_task.h"
@@ -31,51 +32,37 @@ void copy_to(std::string& element, const KeyReply& reply) {
 
 }  // namespace
 
-// Like Asker in near.cc, but the reply is an element of another one.
-class Near::ElementAsker {
- public:
-  ElementAsker(Near& near, SplitTask& task, const Request& whole, uint32_t place, const NearRead& read,
-               NearTouch& touch)
-      : near_(near), task_(task), whole_(whole), place_(place), read_(read), touch_(touch) {}
+// An element of the whole command's reply. What is read over an ordinary connection is asked for together with others
+// of its slot, unless it is to be judged.
+struct Near::ElementTarget {
+  Near& near;
+  SplitTask& task;
+  const Request& whole;
+  const uint32_t place;
+  NearTouch& touch;
+  const std::string_view key;
+  bool with_others = false;
 
+  Session& session() { return *whole.session; }
+  Request request() {
+    session().add_reference();
+    Request part = whole;
+    part.task = &task;
+    part.ticket = task.add_single(place);
+    part.touch = nullptr;
+    part.slot = near.worker_.slot_of(key);
+    return part;
+  }
   void serve(const KeyReply& reply) {
     std::string element;
     copy_to(element, reply);
-    task_.set_element(place_, std::move(element));
+    task.set_element(place, std::move(element));
   }
-  void join(policy::NearFill& fill) {
-    Session& session = *whole_.session;
-    session.near_fills.begin();
-    session.near_fills.mark(read_.hash);
-    session.near_fill = fill.serial();
-    session.add_reference();
-    Request request = whole_;
-    request.task = &task_;
-    request.ticket = task_.add_single(place_);
-    request.touch = nullptr;
-    request.slot = near_.worker_.slot_of(read_.key);
-    static_cast<Fill&>(fill).add(near_.worker_, request);
+  void read_plainly(policy::NearTouched touched, std::unique_ptr<LeaseRead> read, std::string_view frame) {
+    with_others = !read;
+    if (read) return near.send_plainly(request(), touched, std::move(read), frame);
+    touch.add(touched, session());
   }
-  bool admit() { return near_.budget_.take(); }
-  policy::NearPlace place() { return near_.place_of(read_, where_); }
-  policy::NearFill& make_fill() {
-    std::string frame;
-    resp::append_command(frame, {"GET", read_.key});
-    fill_ = new Fill(where_, *near_.rule_of(read_.key)->near, std::move(frame), read_.hash);
-    return *fill_;
-  }
-  void read_plainly(policy::NearTouched touched) { touch_.add(touched, *whole_.session); }
-  Fill* fill() const { return fill_; }
-
- private:
-  Near& near_;
-  SplitTask& task_;
-  const Request& whole_;
-  const uint32_t place_;
-  const NearRead& read_;
-  NearTouch& touch_;
-  Fill::Where where_{};
-  Fill* fill_ = nullptr;
 };
 
 Near::Way Near::read_many(Session& session, const Command& command, const CommandSpec& spec) {
@@ -118,7 +105,11 @@ Near::Way Near::glance_at_all(Session& session, const Command& command, std::vec
     const std::string_view key = command.arg(place + 1);
     const policy::Rule* rule = rule_of(key);
     if (!rule) continue;
-    const auto serve = [&](const KeyReply& reply) { copy_to(elements[place], reply); };
+    const auto serve = [&](const KeyReply& reply, uint64_t deadline_ms) {
+      if (rule->stampede && worker_.leases().is_to_be_judged(*rule->stampede, reply.size(), deadline_ms)) return false;
+      copy_to(elements[place], reply);
+      return true;
+    };
     const auto glance = cache_.glance(read_of(session, spec_of_get(), key, {}), worker_.now64_ms(), right_now, serve);
     if (glance == NearCache::Glance::kWait) return Way::kWait;
     if (glance != NearCache::Glance::kServed) continue;
@@ -134,22 +125,17 @@ Near::Way Near::glance_at_all(Session& session, const Command& command, std::vec
   return Way::kAnswered;
 }
 
-// False: the key is to be read plainly, and `touch` says so.
+// False: the key is to be read plainly together with others, and `touch` says so.
 bool Near::ask_for_one(const Request& whole, SplitTask& task, uint32_t place, std::string_view key, NearTouch& touch) {
   const policy::Rule* rule = rule_of(key);
-  if (!rule) return false;
+  if (!rule || !concerns(*rule, spec_of_get())) return false;
   NearRead read = read_of(*whole.session, spec_of_get(), key, {});
   read.own_fills = read.own_touches = false;  // but for what this very command has asked for there are none of this key
-  ElementAsker asker(*this, task, whole, place, read, touch);
-  const auto right_now = [this] { return worker_.transport().clock_ms(); };
-  const auto answer = cache_.read(read, worker_.now64_ms(), right_now, asker);
-  if (answer == NearCache::Answer::kServed) {
-    count_hit(*rule);
-    return true;
-  }
-  count_miss(*rule, answer);
-  if (answer == NearCache::Answer::kFill) asker.fill()->start(worker_);
-  return answer != NearCache::Answer::kPlain;
+  std::string frame;
+  resp::append_command(frame, {"GET", key});
+  ElementTarget target{*this, task, whole, place, touch, key};
+  ask(target, *rule, spec_of_get(), read, frame);
+  return !target.with_others;
 }
 
 }  // namespace corral::core

@@ -13,9 +13,17 @@ using resp::Command;
 using resp::CommandSpec;
 using resp::Handling;
 
-bool NearTouches::is_near(std::string_view key) const {
-  const policy::Rule* rule = worker_.policies().rules.find(key);
-  return rule && rule->near;
+// Of reads only what is kept could become older than what they show.
+void NearTouches::look_at_key(const Command& command, const CommandSpec& spec, uint32_t index) {
+  const policy::Rule* rule = worker_.policies().rules.find(command.arg(index));
+  if (!rule || !(rule->near || (spec.may_write && rule->stampede))) return;
+  wanted_.keys.push_back({KeyTable::hash(command.arg(index))});
+  wanted_.write = wanted_.write || spec.may_write;
+  if (!spec.may_write || !rule->stampede) return;
+  std::optional<std::string_view> value;
+  const size_t value_index = index + spec.value_behind_key;
+  if (spec.value_behind_key != 0 && value_index < command.argc()) value = command.arg(value_index);
+  wanted_.leased.push_back({command.arg(index), value, &spec, rule});
 }
 
 // Adds what the command does to what is wanted. A script that declares no keys, or a command whose keys cannot all be
@@ -24,10 +32,7 @@ void NearTouches::look_at(const Command& command, const CommandSpec& spec) {
   if (spec.handling == Handling::kLocal || spec.handling == Handling::kSubscription) return;
   const bool writes = spec.may_write;
   if (spec.only_key != 0) [[likely]] {
-    if (!is_near(command.arg(spec.only_key))) return;
-    wanted_.keys.push_back({KeyTable::hash(command.arg(spec.only_key))});
-    wanted_.write = wanted_.write || writes;
-    return;
+    return look_at_key(command, spec, spec.only_key);
   }
   std::vector<uint32_t>& indexes = worker_.scratch_indexes();
   indexes.clear();
@@ -36,9 +41,7 @@ void NearTouches::look_at(const Command& command, const CommandSpec& spec) {
                      resp::keys_may_hide(spec);
   if (hides && writes) wanted_.all = true;
   for (const uint32_t index : indexes) {
-    if (!is_near(command.arg(index))) continue;
-    wanted_.keys.push_back({KeyTable::hash(command.arg(index))});
-    wanted_.write = wanted_.write || writes;
+    look_at_key(command, spec, index);
   }
 }
 
@@ -51,6 +54,7 @@ void NearTouches::look_at_transaction(Session& session) {
 
 bool NearTouches::begin(Session& session, const Command& command, const CommandSpec& spec) {
   wanted_.keys.clear();
+  wanted_.leased.clear();
   wanted_.write = wanted_.all = false;
   if (spec.handling != Handling::kTransaction) [[likely]] {
     look_at(command, spec);
@@ -60,6 +64,7 @@ bool NearTouches::begin(Session& session, const Command& command, const CommandS
   if (wanted_.keys.empty() && !wanted_.all) return true;
   const bool write = wanted_.write || wanted_.all;
   if (session.near_fills.any() && (wanted_.all || wanted_.keys.size() > 1)) return false;
+  const bool overwrites = may_overwrite(session);
   for (const policy::NearTouched& key : wanted_.keys) {
     if (!cache_.begin_touch(key.hash, write, session.near_fills.may_be(key.hash))) return false;  // the only one
   }
@@ -67,6 +72,8 @@ bool NearTouches::begin(Session& session, const Command& command, const CommandS
   NearTouch* touch = write ? take() : begin_read(session);
   touch->write = write;
   touch->of_all = wanted_.all;
+  touch->overwrites = overwrites;
+  if (!wanted_.leased.empty()) begin_lease_writes(session, *touch, spec.handling != Handling::kTransaction);
   for (const policy::NearTouched& key : wanted_.keys) touch->add(key, session);
   session.set_touch(touch);
   return true;
@@ -84,14 +91,41 @@ NearTouch* NearTouches::begin_read(Session& session) {
   return take();
 }
 
-void NearTouches::end(NearTouch* touch, Session& session) {
-  if (touch->any) cache_.end_touch(touch->first, touch->write);
-  for (const policy::NearTouched& key : touch->more) cache_.end_touch(key, touch->write);
+void NearTouches::end(NearTouch* touch, Session& session, std::string_view reply) {
+  const bool executed = !reply.starts_with("-CLUSTERDOWN ");
+  if (touch->any) cache_.end_touch(touch->first, touch->write, executed);
+  for (const policy::NearTouched& key : touch->more) cache_.end_touch(key, touch->write, executed);
   if (touch->of_all) cache_.end_touch_of_all();
+  if (touch->of_all) worker_.leases().end_write_of_all();
   if (!touch->write && session.near_reads.end()) session.resume(Session::kNear);
+  const auto writes = std::move(touch->writes);
+  touch->read.reset();
   touch->more.clear();
-  touch->any = touch->write = touch->of_all = touch->of_part = false;
+  touch->any = touch->write = touch->of_all = touch->of_part = touch->overwrites = false;
   spare_.push_back(touch);
+  if (writes) worker_.leases().end_writes(*writes, reply);
+}
+
+// As far as is known the value is still there that the client was told not to be.
+bool NearTouches::may_overwrite(Session& session) const {
+  if (wanted_.leased.size() != 1 || !session.leases_if_any()) return false;
+  const std::string_view key = wanted_.leased[0].key;
+  policy::NearRead read;
+  read.key = key;
+  read.hash = KeyTable::hash(key);
+  read.database = session.database();
+  const auto deadline_ms = cache_.find_deadline(read, worker_.now64_ms(), false);
+  return deadline_ms && worker_.leases().may_overwrite(session, {key, read.hash, read.database}, *deadline_ms);
+}
+
+void NearTouches::begin_lease_writes(Session& session, NearTouch& touch, bool alone) {
+  Leases& leases = worker_.leases();
+  leases.before_write(session);
+  touch.writes = std::make_unique<LeaseWrites>();
+  touch.writes->database = session.database();
+  for (const Wanted::Leased& one : wanted_.leased) {
+    leases.begin_write(*touch.writes, *one.spec, one.key, alone ? one.value : std::nullopt, *one.rule, alone);
+  }
 }
 
 NearTouch* NearTouches::take() {

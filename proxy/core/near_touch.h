@@ -7,10 +7,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
 #include "policy/near_cache.h"
+#include "proxy/core/leases.h"
 #include "resp/command.h"
 #include "resp/command_table.h"
 
@@ -24,8 +26,11 @@ struct NearTouch {
   std::vector<policy::NearTouched> more;
   bool any = false;
   bool write = false;
-  bool of_all = false;   // of keys that are not known
-  bool of_part = false;  // of a part that is answered by itself
+  bool of_all = false;              // of keys that are not known
+  bool of_part = false;             // of a part that is answered by itself
+  bool overwrites = false;          // the client was told that there is nothing to overwrite (Leases::may_overwrite)
+  std::unique_ptr<LeaseRead> read;  // what it finds is to be judged
+  std::unique_ptr<LeaseWrites> writes;  // of keys that may be leased
 
   /// Another key. `session` is that of a read.
   void add(policy::NearTouched key, Session& session);
@@ -40,19 +45,28 @@ class NearTouches {
   bool begin(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
   /// Likewise for a plain read that the cache has counted already (NearCache::Answer::kPlain).
   NearTouch* begin_read(Session& session);
-  /// Its command has been answered: nothing more was sent, or the client is about to be told.
-  void end(NearTouch* touch, Session& session);
+  /// Its command has been answered: nothing more was sent (an empty reply), or the client is about to be told.
+  void end(NearTouch* touch, Session& session, std::string_view reply);
 
  private:
   struct Wanted {
     std::vector<policy::NearTouched> keys;
+    struct Leased {
+      std::string_view key;
+      std::optional<std::string_view> value;  // what it becomes, if that is known
+      const resp::CommandSpec* spec;
+      const policy::Rule* rule;
+    };
+    std::vector<Leased> leased;  // of a rule with `stampede`, and written
     bool write = false;
     bool all = false;
   };
 
   void look_at(const resp::Command& command, const resp::CommandSpec& spec);
   void look_at_transaction(Session& session);
-  bool is_near(std::string_view key) const;
+  void look_at_key(const resp::Command& command, const resp::CommandSpec& spec, uint32_t index);
+  bool may_overwrite(Session& session) const;
+  void begin_lease_writes(Session& session, NearTouch& touch, bool alone);
   NearTouch* take();
 
   Worker& worker_;

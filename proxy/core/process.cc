@@ -9,6 +9,7 @@ namespace corral::core {
 namespace {
 
 constexpr int64_t kAskAgainUs = 10'000'000;  // a command that the upstream did not know may have come with a module
+constexpr uint64_t kDeadlineBytes = 1 << 20;         // of the near cache, to know when keys go (rules with `stampede`)
 constexpr size_t kMaxUnknown = 1024;         // names remembered that it did not know
 
 }  // namespace
@@ -17,9 +18,8 @@ Process::Process(config::Settings settings, uint32_t workers, int64_t started_us
     : settings_(std::move(settings)), started_us_(started_us), run_id_(std::move(run_id)), server_stats_(workers) {
   for (uint32_t i = 0; i < workers; ++i) boards_.push_back(std::make_unique<WorkerBoard>());
   policies_ = make_policies(settings_);
-  if (settings_.near_cache.memory_bytes > 0) {
-    near_cache_ = std::make_unique<policy::NearCache>(settings_.near_cache.memory_bytes, resp::kSlots, workers);
-  }
+  const uint64_t memory_bytes = std::max(settings_.near_cache.memory_bytes, kDeadlineBytes);
+  near_cache_ = std::make_unique<policy::NearCache>(memory_bytes, resp::kSlots, workers);
 }
 
 policy::PoliciesPtr Process::policies() const {
@@ -86,7 +86,7 @@ std::vector<std::pair<std::string_view, uint64_t>> Process::totals() const {
 #define CORRAL_SUM_COUNTER(name) add(#name, &Stats::name);
   CORRAL_COUNTERS(CORRAL_SUM_COUNTER)
 #undef CORRAL_SUM_COUNTER
-  if (near_cache_) {
+  if (settings_.near_cache.memory_bytes > 0) {
     const auto now = near_cache_->totals();
     for (auto& [name, value] : result) {
       if (name == "near_cache_keys") value = now.keys;

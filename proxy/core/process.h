@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "config/settings.h"
+#include "policy/lease_table.h"
 #include "policy/near_cache.h"
 #include "policy/policies.h"
 #include "proxy/core/gate.h"
@@ -89,8 +90,9 @@ class Process {
   std::vector<uint16_t> slots_touched_since(int64_t since_us) const;
   int64_t touched_known_since_us() const { return started_us_; }
 
-  /// Null if there is no memory for one.
+  /// Without memory for one it keeps no replies, only when keys go.
   policy::NearCache* near_cache() const { return near_cache_.get(); }
+  policy::LeaseTable& leases() { return leases_; }
   NearLinkNumbers& near_links() { return near_links_; }
   ScriptRegistry& scripts() { return scripts_; }
   ServerStats& server_stats() { return server_stats_; }
@@ -130,6 +132,7 @@ class Process {
   SystemFacts system_;
   PubSubRegistry pubsub_;
   std::unique_ptr<policy::NearCache> near_cache_;
+  policy::LeaseTable leases_;
   NearLinkNumbers near_links_;
   std::atomic<uint64_t> next_client_id_{1};
   std::atomic<uint32_t> upstream_databases_{16};

@@ -36,7 +36,7 @@ class NumberTask final : public Task {
 };
 
 void refuse_looked(Session& session, NearTouch* touch, std::string_view error) {
-  if (touch) session.worker().near()->touches().end(touch, session);
+  if (touch) session.worker().near()->touches().end(touch, session, {});
   session.reply_error(error);
 }
 

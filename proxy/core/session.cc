@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "proxy/core/leases.h"
 #include "proxy/core/link.h"
 #include "proxy/core/subscriptions.h"
 #include "proxy/core/tracking_clients.h"
@@ -192,6 +193,7 @@ void Session::on_failed(std::string_view) {
   if (source_) source_->on_client_room();
   if (upload_) std::exchange(upload_, nullptr)->on_session_closed();
   if (blocked_command_) blocked_command_->on_session_closed();
+  if (leases_) worker_.leases().on_closed(*this);
   leave_modes();
   worker_.bury(this);
 }
@@ -274,6 +276,11 @@ void Session::leave_modes() {
   if (modes_ & kMonitoring) worker_.gate().remove_monitor(*this);
   worker_.tracking().leave(*this);
   modes_ = 0;
+}
+
+SessionLeases& Session::leases() {
+  if (!leases_) leases_ = std::make_unique<SessionLeases>();
+  return *leases_;
 }
 
 Transaction& Session::transaction() {

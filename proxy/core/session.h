@@ -28,6 +28,7 @@ namespace corral::core {
 
 class Link;
 struct NearTouch;
+struct SessionLeases;
 class SessionTracking;
 class Subscriptions;
 class Transaction;
@@ -80,6 +81,10 @@ class Session final : public Endpoint {
   LinkKind own_link_kind() const { return {resp(), database()}; }
   /// All replies due have been given (but perhaps not sent).
   bool quiet() const { return replies_.empty(); }
+  /// How many replies are due.
+  uint32_t due() const { return replies_.size(); }
+  /// A part of a request has come, or more than it may send now.
+  bool has_input() const { return input_ != nullptr; }
   bool open() const { return socket_ != nullptr; }
   /// The client sends nothing more, and will perhaps not read a reply either.
   bool hung_up() const { return ended_ || hung_up_; }
@@ -234,6 +239,9 @@ class Session final : public Endpoint {
   void set_tracking(std::unique_ptr<SessionTracking> tracking);
   /// Of the requests from now on.
   void set_tracked(Tracked tracked) { tracked_ = tracked; }
+  /// What it has to do with leases (leases.h); made when first asked for.
+  SessionLeases& leases();
+  SessionLeases* leases_if_any() const { return leases_.get(); }
   void set_upload(Upload* upload) { upload_ = upload; }
   BlockedCommand* blocked() const { return blocked_command_; }
   void set_blocked(BlockedCommand* command);
@@ -279,6 +287,7 @@ class Session final : public Endpoint {
   std::unique_ptr<Transaction> transaction_;
   std::unique_ptr<Subscriptions> subscriptions_;
   std::unique_ptr<SessionTracking> tracking_;
+  std::unique_ptr<SessionLeases> leases_;
   BlockedCommand* blocked_command_ = nullptr;     // not owned
   Upload* upload_ = nullptr;                      // not owned
   std::unique_ptr<resp::RequestStream> skipped_;  // what is left of a request that has been refused

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "proxy/core/handlers.h"
+#include "proxy/core/leases.h"
 #include "proxy/core/near.h"
 #include "proxy/core/parsed_request.h"
 #include "proxy/core/session.h"
@@ -35,6 +36,8 @@ void Session::on_bytes(const char* data, size_t size) {
   active_ms_ = worker_.now_ms();
   worker_.stats().net_input_bytes.add(size);
   worker_.note_active(window_);
+  if (leases_ && !leases_->parked.empty()) [[unlikely]]
+    worker_.leases().on_more(*this);
   size_t used = 0;
   if (upload_) used = feed_upload(data, size);
   if (skipped_) [[unlikely]]

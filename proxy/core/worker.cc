@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "proxy/core/handlers.h"
+#include "proxy/core/leases.h"
 #include "proxy/core/near.h"
 #include "proxy/core/pubsub_hub.h"
 #include "proxy/core/pubsub_subscribers.h"
@@ -19,6 +20,7 @@ constexpr uint32_t kTickMs = 100;  // timeouts are checked so often
 constexpr uint8_t kMostReroutes = 3;
 constexpr uint32_t kBusyMs = 50;  // a script that runs longer keeps its node busy
 constexpr std::string_view kStopping = "-CLUSTERDOWN the proxy is shutting down\r\n";
+constexpr std::string_view kNoOwner = "-CLUSTERDOWN no reachable owner of the slot\r\n";
 constexpr std::string_view kIsCluster =
     "-ERR the upstream is a node of a cluster; upstream.mode must be \"cluster\"\r\n";
 
@@ -40,7 +42,8 @@ Worker::Worker(Process& process, Transport& transport, uint32_t index, uint64_t 
       own_links_(*this),
       subscribers_(std::make_unique<Subscribers>(*this)),
       tracking_(std::make_unique<TrackingClients>(*this)) {
-  if (auto* cache = process.near_cache()) near_ = std::make_unique<Near>(*this, *cache);
+  near_ = std::make_unique<Near>(*this, *process.near_cache());
+  leases_ = std::make_unique<Leases>(*this, process.leases());
   if (index != 0) return;
   keeper_ = std::make_unique<TopologyKeeper>(*this);
   hub_ = std::make_unique<PubSubHub>(*this);
@@ -171,6 +174,7 @@ void Worker::stop() {
 
 void Worker::send_unusable(const Request& request, std::string_view bytes) {
   if (stopping_) return answer(request, kStopping);
+  if (Near::gives_up_early(request)) return answer(request, kNoOwner);
   holds_.add_unsent(request, bytes, why_unusable(request.slot));
 }
 
@@ -193,8 +197,8 @@ void Worker::send_to_sentinel(Request request, NodeId sentinel, std::string_view
 
 void Worker::answer(const Request& request, std::string_view reply) {
   Session* session = request.session;
-  if (request.touch) [[unlikely]]
-    near_->end(request);
+  if (request.touch && near_->end(request, reply)) [[unlikely]]
+    return;
   if (request.task) {
     request.task->on_reply(request.ticket, reply);
   } else if (session) {
@@ -280,6 +284,10 @@ void Worker::on_upstream_lost(Link& link, const Link::Pending& pending, bool may
   }
   if (!request.session || (request.flags & kNodeBound)) {
     return answer(request, "-CLUSTERDOWN " + node + ": " + std::string(reason) + "\r\n");
+  }
+  if (Near::gives_up_early(request)) {
+    if (request.session->holds() > 0) holds_.on_answered(pending);
+    return answer(request, kNoOwner);
   }
   holds_.add_lost(link, pending, reason);
 }

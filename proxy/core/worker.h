@@ -22,6 +22,7 @@
 
 namespace corral::core {
 
+class Leases;
 class Near;
 class PubSubHub;
 class Subscribers;
@@ -151,8 +152,9 @@ class Worker {
   /// Asks the keeper (of whatever worker) for a fresh topology.
   void refresh_topology();
   TopologyKeeper* keeper() { return keeper_.get(); }
-  /// The near cache; null if there is no memory for it.
+  /// The near cache.
   Near* near() { return near_.get(); }
+  Leases& leases() { return *leases_; }
   Subscribers& subscribers() { return *subscribers_; }
   TrackingClients& tracking() { return *tracking_; }
   /// Of pub/sub for all workers; on worker 0 only, else null.
@@ -262,6 +264,7 @@ class Worker {
   std::unique_ptr<TrackingClients> tracking_;
   SeenScripts seen_scripts_;
   std::unique_ptr<Near> near_;
+  std::unique_ptr<Leases> leases_;
 };
 
 }  // namespace corral::core
