@@ -64,8 +64,8 @@ function judge(reads) {
   const near = around(reads, expiries);
   const gets = sorted(near.map(({ get }) => get));
   const values = sorted(near.map(({ value }) => value));
-  const stale = reads.filter((read) => read.stale !== undefined).map((read) => read.stale);
-  return { reads, cold, expiries, near, gets, values, calls: expiries.map(({ calls }) => calls), stale: Math.max(0, ...stale) };
+  const stale = reads.reduce((most, read) => Math.max(most, read.stale ?? 0), 0);
+  return { reads, cold, expiries, near, gets, values, calls: expiries.map(({ calls }) => calls), stale };
 }
 
 function row(mode, client, { reads, cold, expiries, gets, values, calls, stale }) {
