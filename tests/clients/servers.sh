@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # The servers that one test file talks to: a Redis Cluster of three masters with Corral in front of it (`rules`: with a rule
-# that gives every key a TTL), or, with the argument `redis`, what the same tests must pass against to be worth anything: one plain redis-server, and a cluster of
-# one node for clients in cluster mode.
+# that gives every key a TTL), or, with the argument `redis`, what the same tests must pass against to be worth anything: one
+# plain redis-server, and a cluster of one node for clients in cluster mode.
 #
-#   servers.sh corral|rules|redis REPOSITORY CORRAL_BINARY
+#   servers.sh corral|rules|redis REPOSITORY CORRAL_BINARY [SETTINGS]
 #
-# Prints one line of JSON once they serve. Ends, and all of them with it, when its standard input does, so that nothing is
-# left behind by a test that is killed.
+# SETTINGS are more lines of Corral's settings file. Prints one line of JSON once they serve. Ends, and all of them with it,
+# when its standard input does, so that nothing is left behind by a test that is killed.
 set -euo pipefail
 
-target=$1 repository=$2 corral=$3
+target=$1 repository=$2 corral=$3 settings=${4-}
 # shellcheck source=../../config/cluster.sh
 source "$repository/config/cluster.sh"
 
@@ -29,8 +29,8 @@ redis_options=(--notify-keyspace-events "" --latency-monitor-threshold 0)
 start_corral() {
   pick_port
   corral_port=$port
-  : >"$work_dir/corral.toml"
-  [[ $target != rules ]] || printf '[[rule]]\nmatch = ["*"]\nttl = { default = "10m", jitter = 0 }\n' >"$work_dir/corral.toml"
+  printf '%s\n' "$settings" >"$work_dir/corral.toml"
+  [[ $target != rules ]] || printf '[[rule]]\nmatch = ["*"]\nttl = { default = "10m", jitter = 0 }\n' >>"$work_dir/corral.toml"
   start_process "$work_dir/corral.log" "$corral" --config "$work_dir/corral.toml" --listen "127.0.0.1:$port" --upstream "$cluster_addresses" --admin "" \
     --workers 2
   corral_pid=$pid
