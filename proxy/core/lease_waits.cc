@@ -13,12 +13,14 @@ using policy::LeaseKey;
 using policy::LeaseReader;
 using policy::LeaseValue;
 
-void Leases::park(std::unique_ptr<LeaseRead> read, uint64_t number, uint64_t place, int64_t wait_ms) {
-  read->request.session->leases().parked.push_back(number);
-  Parked& parked = parked_[number];
+void Leases::park(std::unique_ptr<LeaseRead> read, const LeaseReader& reader, uint64_t place) {
+  Session& session = *read->request.session;
+  session.leases().parked.push_back(reader.number);
+  Parked& parked = parked_[reader.number];
   parked.read = std::move(read);
   parked.place = place;
-  parked.due = due_.emplace(worker_.now64_ms() + static_cast<uint64_t>(wait_ms), number);
+  parked.hurried = session.due() > 1 || session.has_input();
+  parked.due = due_.emplace(worker_.now64_ms() + static_cast<uint64_t>(reader.may_wait_ms), reader.number);
   arm();
 }
 

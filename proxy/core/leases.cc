@@ -68,8 +68,8 @@ Finding Leases::judge_reply(const policy::Rule& rule, const LeaseRead& read, std
 LeaseReader Leases::reader_of(const StampedeRule& rule, const LeaseRead& read) {
   Session& session = *read.request.session;
   LeaseReader reader{.client = session.id(), .number = next_number_++, .worker = worker_.index(), .may_wait_ms = 0};
-  if (session.due() > 1 || holds_any(session)) return reader;
-  reader.may_wait_ms = session.has_input() ? rule.wait_shared_ms : rule.wait_ms;
+  if (!read.alone || holds_any(session)) return reader;
+  reader.may_wait_ms = session.due() > 1 || session.has_input() ? rule.wait_shared_ms : rule.wait_ms;
   return reader;
 }
 
@@ -152,7 +152,7 @@ void Leases::act(const policy::Rule& rule, std::unique_ptr<LeaseRead> read, std:
     case Told::What::kWait:
       stats.waits.add();
       ++counters.waits;
-      return park(std::move(read), reader.number, told.place, reader.may_wait_ms);
+      return park(std::move(read), reader, told.place);
     case Told::What::kAsk:
       return ask(std::move(read), reply, told.serial, reader);
   }

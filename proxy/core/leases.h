@@ -48,6 +48,7 @@ struct LeaseRead {
   uint64_t deadline_ms = 0;     // when the value goes, as far as known; 0: it is not
   uint64_t chance = 0;          // a random number for its early refresh; 0: none was drawn
   uint8_t tries = 0;            // how often it has been made again
+  bool alone = true;            // its client waited for nothing else when it came
   bool gives_up_early = false;  // if no node can be asked, there is another answer
 
   policy::LeaseKey lease_key() const { return {key, hash, database}; }
@@ -151,7 +152,7 @@ class Leases {
   void answer_nil(const LeaseRead& read);
   void hold(const LeaseRead& read, uint64_t serial);
   bool holds_any(Session& session);
-  void park(std::unique_ptr<LeaseRead> read, uint64_t number, uint64_t place, int64_t wait_ms);
+  void park(std::unique_ptr<LeaseRead> read, const policy::LeaseReader& reader, uint64_t place);
   std::unique_ptr<LeaseRead> unpark(uint64_t number);
   void set_due(uint64_t number, Parked& parked, uint64_t due_ms);
   void arm();

@@ -143,6 +143,7 @@ struct Near::SessionTarget {
   const uint16_t slot;
 
   Session& session() { return asker; }
+  bool is_alone() const { return asker.quiet(); }
   Request request() { return asker.request_for_reply(slot, kReadOnly); }
   void serve(const KeyReply& reply) {
     asker.reply_with(reply.size(), [&](char* out) { reply.copy_to(out); });
@@ -178,8 +179,10 @@ Near::Way Near::read(Session& session, const Command& command, const CommandSpec
 struct Near::AgainTarget {
   Near& near;
   const Request& whole;
+  const bool alone;
 
   Session& session() { return *whole.session; }
+  bool is_alone() const { return alone; }
   Request request() { return whole; }
   void serve(const KeyReply& reply) {
     std::string bytes(reply.size(), '\0');
@@ -200,7 +203,7 @@ void Near::read_again(std::unique_ptr<LeaseRead> again) {
   Session& session = *again->request.session;
   NearRead read = read_of(session, *again->spec, again->key, {});
   read.own_fills = read.own_touches = false;
-  AgainTarget target{*this, again->request};
+  AgainTarget target{*this, again->request, again->alone};
   ask(target, *rule, *again->spec, read, frame, again->tries);
 }
 
@@ -214,11 +217,15 @@ void Near::send_plainly(Request request, policy::NearTouched touched, std::uniqu
   worker_.send(request, frame);
 }
 
-void Near::read_plainly(const Request& request, const LeaseRead& read, std::string_view frame) {
-  cache_.begin_touch(read.hash, false, false);
-  const policy::Rule* rule = rule_of(read.key);
-  const bool judged = rule && may_be_judged(*rule, *read.spec);
-  send_plainly(request, {read.hash}, judged ? std::make_unique<LeaseRead>(read) : nullptr, frame);
+void Near::read_plainly(const Request& request, const LeaseRead& like, std::string_view frame, bool alone) {
+  cache_.begin_touch(like.hash, false, false);
+  const policy::Rule* rule = rule_of(like.key);
+  std::unique_ptr<LeaseRead> read;
+  if (rule && may_be_judged(*rule, *like.spec)) {
+    read = std::make_unique<LeaseRead>(like);
+    read->alone = alone;
+  }
+  send_plainly(request, {like.hash}, std::move(read), frame);
 }
 
 std::string Near::find_last(const LeaseRead& read, int64_t most_ms) {

@@ -60,7 +60,7 @@ class Near {
   static bool gives_up_early(const Request& request);
 
   /// For a client whose fill has failed: its request takes the ordinary way.
-  void read_plainly(const Request& request, const LeaseRead& read, std::string_view frame);
+  void read_plainly(const Request& request, const LeaseRead& read, std::string_view frame, bool alone);
   /// A read that was to be judged is made once more.
   void read_again(std::unique_ptr<LeaseRead> read);
   /// What was last known of it, if that is not older than `most_ms`; empty: nothing.

@@ -1,6 +1,7 @@
 // One read as the near cache sees it, and what is done for it: what a client's own command, an element of MGET and a
 // read that is made again have in common. `Target` is which of these it is:
 //   Session& session();
+//   bool is_alone();                // its client waits for nothing else
 //   Request request();              // that is to be answered; once
 //   void serve(const KeyReply&);    // what is kept, at once and under the lock
 //   void read_plainly(NearTouched, std::unique_ptr<LeaseRead>, std::string_view frame);  // over an ordinary connection
@@ -44,7 +45,14 @@ class Near::Asker {
  public:
   Asker(Near& near, Target& target, const policy::Rule& rule, const resp::CommandSpec& spec,
         const policy::NearRead& read, std::string_view frame, uint8_t tries)
-      : near_(near), target_(target), rule_(rule), spec_(spec), read_(read), frame_(frame), tries_(tries) {
+      : near_(near),
+        target_(target),
+        rule_(rule),
+        spec_(spec),
+        read_(read),
+        frame_(frame),
+        tries_(tries),
+        alone_(target.is_alone()) {
     if (!rule.stampede || spec.near_read != resp::NearRead::kString) return;
     leased_ = true;
     mark_ = near.worker_.leases().table().mark(read.hash);
@@ -61,7 +69,7 @@ class Near::Asker {
     session.near_fills.begin();
     session.near_fills.mark(read_.hash);
     session.near_fill = fill.serial();
-    static_cast<Fill&>(fill).add(near_.worker_, target_.request());
+    static_cast<Fill&>(fill).add(near_.worker_, target_.request(), alone_);
   }
   // To know when a key goes takes a fill.
   bool admit() {
@@ -106,6 +114,7 @@ class Near::Asker {
     read.mark = mark_;
     read.deadline_ms = deadline_ms;
     read.tries = tries_;
+    read.alone = alone_;
     read.gives_up_early = rule_.on_upstream_error != policy::OnUpstreamError::kError;
     return read;
   }
@@ -123,6 +132,7 @@ class Near::Asker {
   const policy::NearRead& read_;
   const std::string_view frame_;
   const uint8_t tries_;
+  const bool alone_;
   bool leased_ = false;
   uint32_t mark_ = 0;
   Fill::Where where_{};

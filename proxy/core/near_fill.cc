@@ -70,8 +70,8 @@ struct Fill::Outcome {
 Fill::Fill(const Where& where, const policy::NearRule& rule, std::string frame, LeaseRead read, bool judged)
     : where_(where), rule_(rule), frame_(std::move(frame)), read_(std::move(read)), judged_(judged) {}
 
-void Fill::add(Worker& worker, const Request& request) {
-  waiters_.push_back({worker.index(), request});
+void Fill::add(Worker& worker, const Request& request, bool alone) {
+  waiters_.push_back({worker.index(), request, alone});
   asked_resp_.fetch_or(request.session->resp() == 3 ? kAskedResp3 : kAskedResp2, std::memory_order_relaxed);
 }
 
@@ -207,7 +207,7 @@ void Fill::give(Worker& worker, const std::vector<Waiter>& waiters, const Outcom
     Session& session = *waiter.request.session;
     if (session.near_fills.end()) session.resume(Session::kNear);
     if (!outcome.resp3) {
-      worker.near()->read_plainly(waiter.request, *outcome.read, *outcome.frame);
+      worker.near()->read_plainly(waiter.request, *outcome.read, *outcome.frame, waiter.alone);
       continue;
     }
     const std::string_view reply = session.resp() == 3 ? *outcome.resp3 : *outcome.resp2;
@@ -217,6 +217,7 @@ void Fill::give(Worker& worker, const std::vector<Waiter>& waiters, const Outcom
     }
     auto read = std::make_unique<LeaseRead>(*outcome.read);
     read->request = waiter.request;
+    read->alone = waiter.alone;
     worker.leases().deliver(std::move(read), reply);
   }
 }

@@ -37,9 +37,9 @@ class Fill final : public Piece, public policy::NearFill {
   /// `frame`: `read`, as it is sent. `judged`: what it finds is judged before clients are told.
   Fill(const Where& where, const policy::NearRule& rule, std::string frame, LeaseRead read, bool judged);
 
-  /// A client that gets the reply: under the lock. The request holds a reference to its session, which counts it in
-  /// near_fills.
-  void add(Worker& worker, const Request& request);
+  /// A client that gets the reply: under the lock. `alone`: LeaseRead::alone. The request holds a reference to its
+  /// session, which counts it in near_fills.
+  void add(Worker& worker, const Request& request, bool alone);
   /// On its way; from any worker.
   void start(Worker& maker);
 
@@ -54,6 +54,7 @@ class Fill final : public Piece, public policy::NearFill {
   struct Waiter {
     uint32_t worker;
     Request request;
+    bool alone;
   };
   struct Outcome;
 

@@ -44,6 +44,7 @@ struct Near::ElementTarget {
   bool with_others = false;
 
   Session& session() { return *whole.session; }
+  bool is_alone() const { return whole.session->due() == 1; }
   Request request() {
     session().add_reference();
     Request part = whole;
