@@ -133,9 +133,11 @@ class Near::Asker {
     return *fill_;
   }
   void read_plainly(policy::NearTouched touched) {
+    if (touched.seen != policy::NearTouched::kUnknown) [[likely]]
+      return session_.set_touch(near_.touches_.begin_read(touched, session_));
     NearTouch* touch = near_.touches_.begin_read(session_);
     touch->add(touched, session_);
-    session_.set_touch(touch);
+    session_.set_touch(Touch(touch));
   }
   Fill* fill() const { return fill_; }
 
@@ -226,11 +228,11 @@ void Near::foresee(std::string_view bytes) const {
 }
 
 void Near::end_unused_touch(Session& session) {
-  if (NearTouch* touch = session.take_touch()) touches_.end(touch, session);
+  if (const Touch touch = session.take_touch()) touches_.end(touch, session);
 }
 
 void Near::end(const Request& request) {
-  if (request.task && !request.touch->of_part) return;
+  if (request.task && (request.touch.is_read() || !request.touch.object()->of_part)) return;
   touches_.end(request.touch, *request.session);
 }
 
@@ -239,7 +241,7 @@ void Near::read_plainly(Request request, uint64_t hash, std::string_view frame) 
   NearTouch* touch = touches_.begin_read(*request.session);
   touch->add({hash}, *request.session);
   touch->of_part = request.task != nullptr;
-  request.touch = touch;
+  request.touch = Touch(touch);
   worker_.send(request, frame);
 }
 

@@ -52,7 +52,7 @@ class Near::ElementAsker {
     Request request = whole_;
     request.task = &task_;
     request.ticket = task_.add_single(place_);
-    request.touch = nullptr;
+    request.touch = {};
     request.slot = near_.worker_.slot_of(read_.key);
     static_cast<Fill&>(fill).add(near_.worker_, request);
   }
@@ -83,7 +83,7 @@ Near::Way Near::read_many(Session& session, const Command& command, const Comman
   const Way way = glance_at_all(session, command, elements);
   if (way != Way::kOrdinary || !any_near(command)) return way;
   NearTouch* touch = touches_.begin_read(session);
-  session.set_touch(touch);
+  session.set_touch(Touch(touch));
   const Request whole = session.request_for_reply(kNoSlot, kReadOnly);
   std::vector<uint32_t> keys, plain;
   for (uint32_t i = 1; i < command.argc(); ++i) keys.push_back(i);

@@ -68,7 +68,7 @@ bool NearTouches::begin(Session& session, const Command& command, const CommandS
   touch->write = write;
   touch->of_all = wanted_.all;
   for (const policy::NearTouched& key : wanted_.keys) touch->add(key, session);
-  session.set_touch(touch);
+  session.set_touch(Touch(touch));
   return true;
 }
 
@@ -84,11 +84,26 @@ NearTouch* NearTouches::begin_read(Session& session) {
   return take();
 }
 
-void NearTouches::end(NearTouch* touch, Session& session) {
+Touch NearTouches::begin_read(policy::NearTouched key, Session& session) {
+  session.near_reads.begin();
+  session.near_reads.mark(key.hash);
+  return Touch(key);
+}
+
+void NearTouches::end(const Touch& touch, Session& session) {
+  const bool reads = touch.is_read() || !touch.object()->write;
+  if (touch.is_read()) [[likely]] {
+    cache_.end_touch(touch.read(), false);
+  } else {
+    end_object(touch.object());
+  }
+  if (reads && session.near_reads.end()) session.resume(Session::kNear);
+}
+
+void NearTouches::end_object(NearTouch* touch) {
   if (touch->any) cache_.end_touch(touch->first, touch->write);
   for (const policy::NearTouched& key : touch->more) cache_.end_touch(key, touch->write);
   if (touch->of_all) cache_.end_touch_of_all();
-  if (!touch->write && session.near_reads.end()) session.resume(Session::kNear);
   touch->more.clear();
   touch->any = touch->write = touch->of_all = touch->of_part = false;
   spare_.push_back(touch);

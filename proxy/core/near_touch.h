@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "policy/near_cache.h"
+#include "proxy/core/touch.h"
 #include "resp/command.h"
 #include "resp/command_table.h"
 
@@ -40,8 +41,10 @@ class NearTouches {
   bool begin(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
   /// Likewise for a plain read that the cache has counted already (NearCache::Answer::kPlain).
   NearTouch* begin_read(Session& session);
+  /// The same of one key of which nothing is kept: no object is taken.
+  Touch begin_read(policy::NearTouched key, Session& session);
   /// Its command has been answered: nothing more was sent, or the client is about to be told.
-  void end(NearTouch* touch, Session& session);
+  void end(const Touch& touch, Session& session);
 
  private:
   struct Wanted {
@@ -54,6 +57,7 @@ class NearTouches {
   void look_at_transaction(Session& session);
   bool is_near(std::string_view key) const;
   NearTouch* take();
+  void end_object(NearTouch* touch);
 
   Worker& worker_;
   policy::NearCache& cache_;
