@@ -230,7 +230,7 @@ void Link::on_reply(std::string_view reply) {
     reply = piece->verdict();
   }
   pendings_.pop();
-  if (pendings_.size() > 1 && pendings_[1].request.touch) worker_.prefetch_touch(*pendings_[1].request.touch);
+  if (pendings_.size() > 1 && pendings_[1].request.touch) worker_.prefetch_touch(pendings_[1].request.touch);
   if (feeding_ && pendings_.empty()) [[unlikely]] {
     feeding_ = false;
     feeder_ = nullptr;

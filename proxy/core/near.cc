@@ -149,10 +149,12 @@ struct Near::SessionTarget {
     asker.reply_with(reply.size(), [&](char* out) { reply.copy_to(out); });
   }
   void read_plainly(policy::NearTouched touched, std::unique_ptr<LeaseRead> read, std::string_view) {
+    if (!read && touched.seen != policy::NearTouched::kUnknown) [[likely]]
+      return asker.set_touch(near.touches_.begin_read(touched, asker));
     NearTouch* touch = near.touches_.begin_read(asker);
     touch->add(touched, asker);
     touch->read = std::move(read);
-    asker.set_touch(touch);
+    asker.set_touch(Touch(touch));
   }
 };
 
@@ -213,7 +215,7 @@ void Near::send_plainly(Request request, policy::NearTouched touched, std::uniqu
   touch->add(touched, *request.session);
   touch->of_part = request.task != nullptr;
   touch->read = std::move(read);
-  request.touch = touch;
+  request.touch = Touch(touch);
   worker_.send(request, frame);
 }
 
@@ -273,23 +275,26 @@ void Near::foresee(std::string_view bytes) const {
 }
 
 void Near::end_unused_touch(Session& session) {
-  if (NearTouch* touch = session.take_touch()) touches_.end(touch, session, {});
+  if (const Touch touch = session.take_touch()) touches_.end(touch, session, {});
 }
 
 // A failure has seen nothing of the key, so that what is known of it may still be used.
 bool Near::end(const Request& request, std::string_view reply) {
-  if (request.task && !request.touch->of_part) return false;
-  auto read = std::move(request.touch->read);
+  if (request.task && (request.touch.is_read() || !request.touch.object()->of_part)) return false;
+  std::unique_ptr<LeaseRead> read;
+  if (!request.touch.is_read()) read = std::move(request.touch.object()->read);
   touches_.end(request.touch, *request.session, reply);
   if (!read) return false;
   read->request = request;
-  read->request.touch = nullptr;
+  read->request.touch = {};
   worker_.leases().deliver(std::move(read), reply);
   return true;
 }
 
 bool Near::gives_up_early(const Request& request) {
-  return request.touch && request.touch->read && request.touch->read->gives_up_early;
+  if (!request.touch || request.touch.is_read()) return false;
+  const auto& read = request.touch.object()->read;
+  return read && read->gives_up_early;
 }
 
 }  // namespace corral::core

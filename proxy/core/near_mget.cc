@@ -50,7 +50,7 @@ struct Near::ElementTarget {
     Request part = whole;
     part.task = &task;
     part.ticket = task.add_single(place);
-    part.touch = nullptr;
+    part.touch = {};
     part.slot = near.worker_.slot_of(key);
     return part;
   }
@@ -71,7 +71,7 @@ Near::Way Near::read_many(Session& session, const Command& command, const Comman
   const Way way = glance_at_all(session, command, elements);
   if (way != Way::kOrdinary || !any_near(command)) return way;
   NearTouch* touch = touches_.begin_read(session);
-  session.set_touch(touch);
+  session.set_touch(Touch(touch));
   const Request whole = session.request_for_reply(kNoSlot, kReadOnly);
   std::vector<uint32_t> keys, plain;
   for (uint32_t i = 1; i < command.argc(); ++i) keys.push_back(i);

@@ -75,7 +75,7 @@ bool NearTouches::begin(Session& session, const Command& command, const CommandS
   touch->overwrites = overwrites;
   if (!wanted_.leased.empty()) begin_lease_writes(session, *touch, spec.handling != Handling::kTransaction);
   for (const policy::NearTouched& key : wanted_.keys) touch->add(key, session);
-  session.set_touch(touch);
+  session.set_touch(Touch(touch));
   return true;
 }
 
@@ -91,19 +91,35 @@ NearTouch* NearTouches::begin_read(Session& session) {
   return take();
 }
 
-void NearTouches::end(NearTouch* touch, Session& session, std::string_view reply) {
+Touch NearTouches::begin_read(policy::NearTouched key, Session& session) {
+  session.near_reads.begin();
+  session.near_reads.mark(key.hash);
+  return Touch(key);
+}
+
+void NearTouches::end(const Touch& touch, Session& session, std::string_view reply) {
+  const bool reads = touch.is_read() || !touch.object()->write;
   const bool executed = !reply.starts_with("-CLUSTERDOWN ");
+  std::unique_ptr<LeaseWrites> writes;
+  if (touch.is_read()) [[likely]] {
+    cache_.end_touch(touch.read(), false, executed);
+  } else {
+    writes = std::move(touch.object()->writes);
+    end_object(touch.object(), executed);
+  }
+  if (reads && session.near_reads.end()) session.resume(Session::kNear);
+  if (writes) worker_.leases().end_writes(*writes, reply);
+}
+
+void NearTouches::end_object(NearTouch* touch, bool executed) {
   if (touch->any) cache_.end_touch(touch->first, touch->write, executed);
   for (const policy::NearTouched& key : touch->more) cache_.end_touch(key, touch->write, executed);
   if (touch->of_all) cache_.end_touch_of_all();
   if (touch->of_all) worker_.leases().end_write_of_all();
-  if (!touch->write && session.near_reads.end()) session.resume(Session::kNear);
-  const auto writes = std::move(touch->writes);
   touch->read.reset();
   touch->more.clear();
   touch->any = touch->write = touch->of_all = touch->of_part = touch->overwrites = false;
   spare_.push_back(touch);
-  if (writes) worker_.leases().end_writes(*writes, reply);
 }
 
 // As far as is known the value is still there that the client was told not to be.

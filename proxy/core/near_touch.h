@@ -13,6 +13,7 @@
 
 #include "policy/near_cache.h"
 #include "proxy/core/leases.h"
+#include "proxy/core/touch.h"
 #include "resp/command.h"
 #include "resp/command_table.h"
 
@@ -45,8 +46,10 @@ class NearTouches {
   bool begin(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
   /// Likewise for a plain read that the cache has counted already (NearCache::Answer::kPlain).
   NearTouch* begin_read(Session& session);
+  /// The same of one key of which nothing is kept: no object is taken.
+  Touch begin_read(policy::NearTouched key, Session& session);
   /// Its command has been answered: nothing more was sent (an empty reply), or the client is about to be told.
-  void end(NearTouch* touch, Session& session, std::string_view reply);
+  void end(const Touch& touch, Session& session, std::string_view reply);
 
  private:
   struct Wanted {
@@ -68,6 +71,7 @@ class NearTouches {
   bool may_overwrite(Session& session) const;
   void begin_lease_writes(Session& session, NearTouch& touch, bool alone);
   NearTouch* take();
+  void end_object(NearTouch* touch, bool executed);
 
   Worker& worker_;
   policy::NearCache& cache_;

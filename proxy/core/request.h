@@ -8,11 +8,11 @@
 
 #include "proxy/core/reply_queue.h"
 #include "proxy/core/slot_map.h"
+#include "proxy/core/touch.h"
 
 namespace corral::core {
 
 class Session;
-struct NearTouch;
 
 /// A slow way: takes the replies of several requests and gives one answer. It owns itself and is gone after its last
 /// reply; each part that was sent gets exactly one, which may be an error of Corral's own.
@@ -65,7 +65,7 @@ struct Request {
   uint8_t flags = 0;                // of RequestFlag
   uint8_t attempts = 0;             // refusals so far
   uint32_t since_ms = 0;            // when it was first sent, on the worker's clock
-  NearTouch* touch = nullptr;       // ends when it is answered; parts of it carry it too, but for them it means nothing
+  Touch touch{};                    // ends when it is answered; parts of it carry it too, but for them it means nothing
   uint32_t order = 0;               // its place among the session's requests, in which those of a slot are executed
   Tracked tracked = Tracked::kNot;  // of its client
 };

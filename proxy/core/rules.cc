@@ -35,14 +35,14 @@ class NumberTask final : public Task {
   const Request whole_;  // holds a reference to the session
 };
 
-void refuse_looked(Session& session, NearTouch* touch, std::string_view error) {
+void refuse_looked(Session& session, const Touch& touch, std::string_view error) {
   if (touch) session.worker().near()->touches().end(touch, session, {});
   session.reply_error(error);
 }
 
 void look_first(Session& session, const Command& command, const CommandSpec& spec, uint16_t slot) {
   const std::string bytes(command.bytes());
-  NearTouch* touch = session.take_touch();
+  const Touch touch = session.take_touch();
   TtlLook::start(session, {{bytes, &spec}}, slot, nullptr,
                  [&session, &spec, slot, bytes, touch](std::string_view error) {
                    if (!error.empty()) return refuse_looked(session, touch, error);

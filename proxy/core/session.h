@@ -27,7 +27,6 @@
 namespace corral::core {
 
 class Link;
-struct NearTouch;
 struct SessionLeases;
 class SessionTracking;
 class Subscriptions;
@@ -144,8 +143,8 @@ class Session final : public Endpoint {
     flush_soon();
   }
   /// What its next request touches of the near cache; the request takes it.
-  void set_touch(NearTouch* touch) { touch_ = touch; }
-  NearTouch* take_touch() { return std::exchange(touch_, nullptr); }
+  void set_touch(Touch touch) { touch_ = touch; }
+  Touch take_touch() { return std::exchange(touch_, {}); }
   /// The command that was begun last is to come again.
   void put_off_command() { skip_next_ = std::exchange(skip_this_, false); }
 
@@ -293,7 +292,7 @@ class Session final : public Endpoint {
   std::unique_ptr<resp::RequestStream> skipped_;  // what is left of a request that has been refused
   std::string lookup_error_;
   uint64_t written_ = 0;
-  NearTouch* touch_ = nullptr;  // of its next request
+  Touch touch_;  // of its next request
   ClientAddresses addresses_;
   LinkKind link_kind_;
   uint32_t references_ = 0;

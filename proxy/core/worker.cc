@@ -305,8 +305,9 @@ void Worker::on_link_failed(Link& link, bool was_ready, std::string_view reason)
   refresh_topology();
 }
 
-void Worker::prefetch_touch(const NearTouch& touch) const {
-  if (touch.any) process_.near_cache()->prefetch_end(touch.first.hash);
+void Worker::prefetch_touch(const Touch& touch) const {
+  if (touch.is_read()) return process_.near_cache()->prefetch_end(touch.read().hash);
+  if (touch.object()->any) process_.near_cache()->prefetch_end(touch.object()->first.hash);
 }
 
 void Worker::on_link_ready(Link& link) {

@@ -129,7 +129,7 @@ class Worker {
   HoldTable& holds() { return holds_; }
 
   /// It will end soon.
-  void prefetch_touch(const NearTouch& touch) const;
+  void prefetch_touch(const Touch& touch) const;
   void on_upstream_reply(Link& link, const Link::Pending& pending, std::string_view reply) {
     if (reply[0] == '-' && on_upstream_error(link, pending, reply)) [[unlikely]]
       return;
