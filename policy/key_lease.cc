@@ -34,8 +34,13 @@ bool KeyLease::is_set_anew(const Finding& finding, uint64_t now_ms) const {
 
 Told KeyLease::on_read(const StampedeRule& rule, const Finding& finding, const LeaseReader& reader,
                        const LeaseMoment& moment, LeaseWakes& wakes) {
+  const bool is_value = finding.what == Finding::What::kValue;
+  if (is_value && is_leased() && is_set_anew(finding, moment.now_ms)) {
+    wake_all(wakes.again);
+    end(wakes);
+  }
   if (is_leased() && moment.now_ms >= end_ms_) lapse(moment, wakes);
-  if (finding.what == Finding::What::kValue) return on_value(rule, finding, reader, moment, wakes);
+  if (is_value) return on_value(rule, finding, reader, moment);
   if (fed_ && is_leased()) return {.what = Told::What::kFed, .value = fed_};
   return on_nothing(rule, finding, reader, moment);
 }
@@ -51,11 +56,7 @@ Told KeyLease::on_nothing(const StampedeRule& rule, const Finding& finding, cons
 }
 
 Told KeyLease::on_value(const StampedeRule& rule, const Finding& finding, const LeaseReader& reader,
-                        const LeaseMoment& moment, LeaseWakes& wakes) {
-  if (is_leased() && is_set_anew(finding, moment.now_ms)) {
-    wake_all(wakes.again);
-    end(wakes);
-  }
+                        const LeaseMoment& moment) {
   LeaseKind kind = LeaseKind::kSoft;
   if (!is_due(rule, finding.left_ms, moment, kind)) return {};
   if (is_leased() || barred_until_ms_ > moment.now_ms) {

@@ -192,8 +192,7 @@ class KeyLease {
   Told wait(const LeaseReader& reader, uint64_t now_ms);
   Told on_nothing(const StampedeRule& rule, const Finding& finding, const LeaseReader& reader,
                   const LeaseMoment& moment);
-  Told on_value(const StampedeRule& rule, const Finding& finding, const LeaseReader& reader, const LeaseMoment& moment,
-                LeaseWakes& wakes);
+  Told on_value(const StampedeRule& rule, const Finding& finding, const LeaseReader& reader, const LeaseMoment& moment);
   void pass_on(const LeaseMoment& moment, LeaseWakes& wakes);
   void lapse(const LeaseMoment& moment, LeaseWakes& wakes);
   void end(LeaseWakes& wakes);

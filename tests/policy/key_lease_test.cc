@@ -63,6 +63,19 @@ TEST(KeyLease, ReadThatFindsWhatSomebodyElseHasSetEndsTheLease) {
   EXPECT_FALSE(key.lease.is_leased());
 }
 
+TEST(KeyLease, ReadThatFindsItSetAfterTheLeasesEndPromotesNobody) {
+  LeaseBench key;
+  key.rule.stale_ms = 30'000;
+  key.grant(1);
+  key.read(2, nothing());
+  key.now_ms += LeaseBench::kLeaseMs;
+  EXPECT_EQ(key.tell(3, value(60'000)), What::kFound);
+  EXPECT_EQ(clients(key.wakes.again), (Clients{2}));
+  EXPECT_FALSE(key.wakes.promoted) << "it would be told nil, and have no lease";
+  EXPECT_FALSE(key.wakes.lapsed);
+  EXPECT_FALSE(key.lease.is_leased());
+}
+
 // --- writes ---
 
 TEST(KeyLease, SetAnswersWhoWaitsAndEndsTheLease) {
