@@ -28,6 +28,7 @@ bool KeyLease::is_due(const StampedeRule& rule, int64_t left_ms, const LeaseMome
 
 // What is there is not what was there when the lease was granted.
 bool KeyLease::is_set_anew(const Finding& finding, uint64_t now_ms) const {
+  if (finding.sent_ms <= granted_ms_) return false;
   if (kind_ == LeaseKind::kCold || finding.left_ms == Finding::kForever) return true;
   return finding.left_ms >= 0 && now_ms + static_cast<uint64_t>(finding.left_ms) > deadline_ms_ + kMovedByMs;
 }

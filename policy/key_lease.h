@@ -15,7 +15,9 @@
 //      +-----------------------------------------------------------+  after two minutes, or by a SET
 //
 // While it is leased a reader who finds nothing waits, if it may, or is told nil; one who finds a value past its soft
-// TTL gets that. What a reader finds may end the lease too: somebody past this process has set the key.
+// TTL gets that. What a reader finds may end the lease too: somebody past this process has set the key. That is known
+// only if the read was sent after the lease was granted: where a key expires, replies of before and after are under
+// way.
 //
 // Early refresh: a reader who finds a value whose (soft) TTL ends in `left` is told nil, and has the lease, if
 //   -delta * beta * ln(u) >= left,    u uniform in (0, 1],    delta: how long the key takes to compute
@@ -49,7 +51,8 @@ struct Finding {
   static constexpr int64_t kForever = -1, kUnknown = -2;
 
   What what = What::kNothing;
-  int64_t left_ms = kUnknown;  // of a value: until it goes by itself
+  int64_t left_ms = kUnknown;     // of a value: until it goes by itself
+  uint64_t sent_ms = UINT64_MAX;  // when the read was sent; the greatest: just now
 };
 
 /// Who reads.

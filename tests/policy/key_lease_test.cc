@@ -63,6 +63,24 @@ TEST(KeyLease, ReadThatFindsWhatSomebodyElseHasSetEndsTheLease) {
   EXPECT_FALSE(key.lease.is_leased());
 }
 
+TEST(KeyLease, ReadThatWasSentBeforeTheLeaseWasGrantedDoesNotEndIt) {
+  LeaseBench key;
+  const uint64_t serial = key.grant(1);
+  key.read(2, nothing());
+  for (const int64_t left_ms : {Finding::kUnknown, Finding::kForever, int64_t{60'000}}) {
+    Finding finding = value(left_ms);
+    finding.sent_ms = key.now_ms;
+    EXPECT_EQ(key.tell(3, finding), What::kFound);
+    EXPECT_TRUE(key.wakes_nobody());
+    EXPECT_TRUE(key.lease.is_held(serial)) << "what it has found was there before there was nothing";
+  }
+  Finding finding = value();
+  finding.sent_ms = key.now_ms + 1;
+  key.tell(3, finding);
+  EXPECT_EQ(clients(key.wakes.again), (Clients{2}));
+  EXPECT_FALSE(key.lease.is_held(serial));
+}
+
 TEST(KeyLease, ReadThatFindsItSetAfterTheLeasesEndPromotesNobody) {
   LeaseBench key;
   key.rule.stale_ms = 30'000;
