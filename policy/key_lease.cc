@@ -142,7 +142,8 @@ std::optional<uint64_t> KeyLease::on_write_ended(LeaseWrite write, LeaseOutcome 
   lapses_ = 0;
   barred_until_ms_ = 0;
   std::optional<uint64_t> took_ms;
-  if (state_ == State::kLeased) learn(*(took_ms = moment.now_ms - granted_ms_));
+  // Threads see the time as it was when they woke up.
+  if (state_ == State::kLeased) learn(*(took_ms = std::max(moment.now_ms, granted_ms_) - granted_ms_));
   const bool known = alone && value;
   if (known) wakes.value = std::move(value);
   wake_all(known ? wakes.filled : wakes.again);

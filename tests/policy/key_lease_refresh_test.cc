@@ -204,6 +204,14 @@ TEST(KeyLeaseComputeTime, CountsFromThePromotion) {
   EXPECT_EQ(key.set("a"), 60u);
 }
 
+TEST(KeyLeaseComputeTime, IsNoneIfTheSetEndsOnAThreadWhoseTimeIsBehind) {
+  LeaseBench key;
+  key.grant(1);
+  key.now_ms -= 3;
+  EXPECT_EQ(key.set("a"), 0u);
+  EXPECT_DOUBLE_EQ(key.lease.compute_ms(), 1);
+}
+
 TEST(KeyLeaseComputeTime, IsNotLearnedFromWhatNoLeaseWasFor) {
   LeaseBench key;
   EXPECT_EQ(key.set("a"), std::nullopt);
