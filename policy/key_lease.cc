@@ -50,8 +50,10 @@ Told KeyLease::on_nothing(const StampedeRule& rule, const Finding& finding, cons
                           const LeaseMoment& moment) {
   if (barred_until_ms_ > moment.now_ms) return {.what = Told::What::kNil};
   if (!is_leased()) return grant(rule, LeaseKind::kCold, finding, reader, moment);
-  kind_ = LeaseKind::kCold;  // what was there has gone
-  deadline_ms_ = 0;
+  if (finding.what == Finding::What::kNothing) {  // what was there has gone
+    kind_ = LeaseKind::kCold;
+    deadline_ms_ = 0;
+  }
   if (holder_ == reader.client && state_ == State::kLeased) return {.what = Told::What::kNil};
   return wait(reader, moment.now_ms);
 }

@@ -74,6 +74,15 @@ TEST(KeyLeaseSoftTtl, ReadersWaitOnceTheOldValueHasGone) {
   EXPECT_EQ(clients(key.wakes.filled), (Clients{2}));
 }
 
+TEST(KeyLeaseSoftTtl, OldValueIsThereStillWhenItsNodeCanBeAskedAgain) {
+  LeaseBench key = soft();
+  const uint64_t serial = key.grant(1, value(kStaleMs));
+  EXPECT_EQ(key.tell(2, failed()), What::kWait);
+  EXPECT_EQ(key.tell(3, value(kStaleMs - 10)), What::kOld);
+  EXPECT_TRUE(key.lease.is_held(serial));
+  EXPECT_TRUE(key.lease.hides_from(1, key.now_ms));
+}
+
 TEST(KeyLeaseSoftTtl, ValueWhoseEndHasMovedIsAnotherOneAndEndsTheLease) {
   LeaseBench key = soft();
   const uint64_t serial = key.grant(1, value(kStaleMs));
