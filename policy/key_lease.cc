@@ -79,6 +79,7 @@ Told KeyLease::grant(const StampedeRule& rule, LeaseKind kind, const Finding& fi
   granted_ms_ = waits_since_ms_ = moment.now_ms;
   end_ms_ = moment.now_ms + static_cast<uint64_t>(lease_ms_);
   deadline_ms_ = finding.left_ms >= 0 ? moment.now_ms + static_cast<uint64_t>(finding.left_ms) : 0;
+  changed_ = false;
   fed_ = nullptr;
   return {.what = for_all_ ? Told::What::kAsk : Told::What::kLease, .kind = kind, .serial = serial_};
 }
@@ -126,6 +127,7 @@ std::optional<uint64_t> KeyLease::on_write_ended(LeaseWrite write, LeaseOutcome 
   const bool alone = counted && !overlapped_ && writes_ == 1;
   if (counted) --writes_;
   if (!counted && writes_ > 0) overlapped_ = true;
+  if (outcome != LeaseOutcome::kNotDone) changed_ = true;
   if (outcome == LeaseOutcome::kNodeGone && write == LeaseWrite::kValue && feeds && value && is_leased()) {
     fed_ = wakes.value = std::move(value);
     wake_all(wakes.filled);
@@ -155,6 +157,7 @@ std::optional<uint64_t> KeyLease::on_write_ended(LeaseWrite write, LeaseOutcome 
 
 // What is under way here tells those who wait itself.
 void KeyLease::on_invalidated(LeaseWakes& wakes) {
+  changed_ = true;
   if (writes_ == 0) wake_all(wakes.again);
 }
 

@@ -166,9 +166,10 @@ class KeyLease {
   bool is_idle(uint64_t now_ms) const {
     return !is_leased() && writes_ == 0 && waiters_.empty() && barred_until_ms_ <= now_ms;
   }
-  /// The client has the lease of a key that is there, of which it was told that it is not.
+  /// The client has the lease of a key that is there, of which it was told that it is not, and which has not changed
+  /// since, as far as is known.
   bool hides_from(uint64_t client, uint64_t now_ms) const {
-    return state_ == State::kLeased && kind_ != LeaseKind::kCold && holder_ == client && now_ms < end_ms_;
+    return state_ == State::kLeased && kind_ != LeaseKind::kCold && !changed_ && holder_ == client && now_ms < end_ms_;
   }
 
   LeaseKind kind() const { return kind_; }
@@ -206,6 +207,7 @@ class KeyLease {
   LeaseKind kind_ = LeaseKind::kCold;
   bool at_node_ = false;     // the node holds it for all processes
   bool for_all_ = false;     // it is to be asked for at the node
+  bool changed_ = false;     // the key, since it was granted
   bool overlapped_ = false;  // writes under way have been at the same time
   uint32_t writes_ = 0;      // under way
   uint32_t lapses_ = 0;      // in a row

@@ -110,6 +110,24 @@ TEST(KeyLeaseSoftTtl, ValueIsHiddenFromTheHolderWhileItsLeaseLives) {
   EXPECT_FALSE(key.lease.hides_from(1, key.now_ms)) << "nothing was there";
 }
 
+TEST(KeyLeaseSoftTtl, ValueThatHasChangedSinceIsNotHidden) {
+  using Change = void (*)(LeaseBench&);
+  const Change changes[] = {[](LeaseBench& key) { key.change(); }, [](LeaseBench& key) { key.invalidated(); },
+                            [](LeaseBench& key) { key.set("a", LeaseOutcome::kUnknown); }};
+  for (const Change change : changes) {
+    LeaseBench key = soft();
+    const uint64_t serial = key.grant(1, value(kStaleMs));
+    key.set("refused", LeaseOutcome::kNotDone);
+    EXPECT_TRUE(key.lease.hides_from(1, key.now_ms));
+    change(key);
+    EXPECT_FALSE(key.lease.hides_from(1, key.now_ms)) << "the holder has not seen what it would overwrite";
+    EXPECT_TRUE(key.lease.is_held(serial));
+    key.holder_gone(serial);
+    key.grant(1, value(kStaleMs));
+    EXPECT_TRUE(key.lease.hides_from(1, key.now_ms));
+  }
+}
+
 // --- early refresh ---
 
 uint64_t random_of(double u) { return (static_cast<uint64_t>(std::ldexp(u, 53)) - 1) << 11; }
