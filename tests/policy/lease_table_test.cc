@@ -101,6 +101,31 @@ TEST(LeaseTable, WriteOfUnknownKeysLetsAllWhoWaitReadAgain) {
   EXPECT_EQ(bench.leased(), 2u);
 }
 
+TEST(LeaseTable, WriteOfUnknownKeysOverlapsASetUnderWay) {
+  Bench bench;
+  const Named one("one");
+  bench.read(one.key, 1);
+  bench.read(one.key, 2);
+  const LeaseTable::Begun begun = bench.table.begin_write(one.key, false);
+  bench.table.end_write_of_all(bench.wakes);
+  bench.read(one.key, 3);
+  bench.end(one.key, LeaseWrite::kValue, begun, "a");
+  EXPECT_TRUE(bench.wakes.filled.empty()) << "the other write may have come behind this one";
+  EXPECT_EQ(clients(bench.wakes.again), (Clients{3}));
+}
+
+TEST(LeaseTable, WriteOfUnknownKeysEndsWhatNoNodeCouldTake) {
+  Bench bench;
+  const Named one("one");
+  bench.read(one.key, 1);
+  const LeaseTable::Write write{
+      .what = LeaseWrite::kValue, .feeds = true, .value = std::make_shared<const std::string>("a")};
+  bench.table.end_write(one.key, write, LeaseOutcome::kNodeGone, kNow, bench.wakes);
+  EXPECT_EQ(bench.read(one.key, 2).what, What::kFed);
+  bench.table.end_write_of_all(bench.wakes);
+  EXPECT_EQ(bench.read(one.key, 3).what, What::kWait);
+}
+
 TEST(LeaseTable, WriteBegunBeforeTheKeyWasKnownIsNotCounted) {
   Bench bench;
   const Named one("one");
