@@ -55,7 +55,7 @@ Told KeyLease::on_nothing(const StampedeRule& rule, const Finding& finding, cons
     deadline_ms_ = 0;
   }
   if (holder_ == reader.client && state_ == State::kLeased) return {.what = Told::What::kNil};
-  return wait(reader, moment.now_ms);
+  return wait(reader, moment);
 }
 
 Told KeyLease::on_value(const StampedeRule& rule, const Finding& finding, const LeaseReader& reader,
@@ -84,10 +84,12 @@ Told KeyLease::grant(const StampedeRule& rule, LeaseKind kind, const Finding& fi
   return {.what = for_all_ ? Told::What::kAsk : Told::What::kLease, .kind = kind, .serial = serial_};
 }
 
-Told KeyLease::wait(const LeaseReader& reader, uint64_t now_ms) {
+// Its place is the number that a lease granted now would have: so it is nobody else's even after the key has been
+// forgotten in between.
+Told KeyLease::wait(const LeaseReader& reader, const LeaseMoment& moment) {
   if (reader.may_wait_ms <= 0) return {.what = Told::What::kNil};
-  waiters_.emplace(next_place_, Waiting{reader, now_ms});
-  return {.what = Told::What::kWait, .place = next_place_++};
+  waiters_.emplace(moment.serial, Waiting{reader, moment.now_ms});
+  return {.what = Told::What::kWait, .place = moment.serial};
 }
 
 Told KeyLease::on_asked(const StampedeRule& rule, const Asked& asked, const LeaseReader& reader, uint64_t serial,
@@ -113,7 +115,7 @@ Told KeyLease::on_asked(const StampedeRule& rule, const Asked& asked, const Leas
   holder_ = 0;
   end_ms_ = moment.now_ms + std::min<uint64_t>(asked.others_left_ms, static_cast<uint64_t>(lease_ms_));
   if (is_value) return {.what = kind_ == LeaseKind::kSoft ? Told::What::kOld : Told::What::kFound};
-  return wait(reader, moment.now_ms);
+  return wait(reader, moment);
 }
 
 void KeyLease::on_released_elsewhere(const LeaseMoment& moment, LeaseWakes& wakes) {

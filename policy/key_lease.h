@@ -65,7 +65,7 @@ struct LeaseReader {
 
 struct LeaseMoment {
   uint64_t now_ms = 0;    // monotonic
-  uint64_t serial = 1;    // of a lease that is granted now: not 0, and never the same
+  uint64_t serial = 1;    // of a lease that is granted now: not 0, and greater each time
   uint64_t random = 0;    // for early refresh
   double guess_ms = 0.0;  // how long it takes to compute such a key; 0: not known
 };
@@ -193,7 +193,7 @@ class KeyLease {
   bool is_set_anew(const Finding& finding, uint64_t now_ms) const;
   Told grant(const StampedeRule& rule, LeaseKind kind, const Finding& finding, const LeaseReader& reader,
              const LeaseMoment& moment);
-  Told wait(const LeaseReader& reader, uint64_t now_ms);
+  Told wait(const LeaseReader& reader, const LeaseMoment& moment);
   Told on_nothing(const StampedeRule& rule, const Finding& finding, const LeaseReader& reader,
                   const LeaseMoment& moment);
   Told on_value(const StampedeRule& rule, const Finding& finding, const LeaseReader& reader, const LeaseMoment& moment);
@@ -217,8 +217,7 @@ class KeyLease {
   int64_t lease_ms_ = 0;
   uint64_t deadline_ms_ = 0;  // of the value that was there when it was granted; 0: there was none
   uint64_t barred_until_ms_ = 0;
-  uint64_t waits_since_ms_ = 0;  // when the lease last went to another client: who waits waits anew
-  uint64_t next_place_ = 1;
+  uint64_t waits_since_ms_ = 0;          // when the lease last went to another client: who waits waits anew
   double compute_ms_ = 0.0;              // 0: not known
   LeaseValue fed_;                       // until end_ms_
   std::map<uint64_t, Waiting> waiters_;  // by place: the first one first

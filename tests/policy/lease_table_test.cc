@@ -186,6 +186,21 @@ TEST(LeaseTable, SerialsAreNeverTheSame) {
   }
 }
 
+TEST(LeaseTable, PlaceOfAKeyThatWasForgottenMeanwhileIsNobodysElse) {
+  Bench bench(kShards);
+  const Named one("one"), other("other");
+  bench.read(one.key, 1);
+  const Told told = bench.read(one.key, 2);
+  bench.set(one.key, "a");
+  bench.read(other.key, 1);
+  bench.set(other.key, "b");
+  bench.read(one.key, 3);
+  bench.read(one.key, 4);
+  bench.table.leave(one.key, told.place);  // its client is gone before it has heard of the value
+  bench.set(one.key, "c");
+  EXPECT_EQ(clients(bench.wakes.filled), (Clients{4}));
+}
+
 TEST(LeaseTable, HiddenDeadlineIsTheHoldersOnly) {
   Bench bench;
   const Named one("one");
