@@ -31,14 +31,20 @@ bool KeyLease::is_due(const StampedeRule& rule, int64_t left_ms, const LeaseMome
 
 // What is there is not what was there when the lease was granted.
 bool KeyLease::is_set_anew(const Finding& finding, uint64_t now_ms) const {
+  if (finding.sent_ms <= granted_ms_) return false;
   if (kind_ == LeaseKind::kCold || finding.left_ms == Finding::kForever) return true;
   return finding.left_ms >= 0 && now_ms + static_cast<uint64_t>(finding.left_ms) > deadline_ms_ + kMovedByMs;
 }
 
 Told KeyLease::on_read(const StampedeRule& rule, const Finding& finding, const LeaseReader& reader,
                        const LeaseMoment& moment, LeaseWakes& wakes) {
+  const bool is_value = finding.what == Finding::What::kValue;
+  if (is_value && is_leased() && is_set_anew(finding, moment.now_ms)) {
+    wake_all(wakes.again);
+    end(wakes);
+  }
   if (is_leased() && moment.now_ms >= end_ms_) lapse(moment, wakes);
-  if (finding.what == Finding::What::kValue) return on_value(rule, finding, reader, moment, wakes);
+  if (is_value) return on_value(rule, finding, reader, moment);
   if (fed_ && is_leased()) return {.what = Told::What::kFed, .value = fed_};
   return on_nothing(rule, finding, reader, moment);
 }
@@ -47,18 +53,16 @@ Told KeyLease::on_nothing(const StampedeRule& rule, const Finding& finding, cons
                           const LeaseMoment& moment) {
   if (barred_until_ms_ > moment.now_ms) return {.what = Told::What::kNil};
   if (!is_leased()) return grant(rule, LeaseKind::kCold, finding, reader, moment);
-  kind_ = LeaseKind::kCold;  // what was there has gone
-  deadline_ms_ = 0;
+  if (finding.what == Finding::What::kNothing) {  // what was there has gone
+    kind_ = LeaseKind::kCold;
+    deadline_ms_ = 0;
+  }
   if (holder_ == reader.client && state_ == State::kLeased) return {.what = Told::What::kNil};
-  return wait(reader, moment.now_ms);
+  return wait(reader, moment);
 }
 
 Told KeyLease::on_value(const StampedeRule& rule, const Finding& finding, const LeaseReader& reader,
-                        const LeaseMoment& moment, LeaseWakes& wakes) {
-  if (is_leased() && is_set_anew(finding, moment.now_ms)) {
-    wake_all(wakes.again);
-    end(wakes);
-  }
+                        const LeaseMoment& moment) {
   LeaseKind kind = LeaseKind::kSoft;
   if (!is_due(rule, finding.left_ms, moment, kind)) return {};
   if (is_leased() || barred_until_ms_ > moment.now_ms) {
@@ -78,14 +82,17 @@ Told KeyLease::grant(const StampedeRule& rule, LeaseKind kind, const Finding& fi
   granted_ms_ = waits_since_ms_ = moment.now_ms;
   end_ms_ = moment.now_ms + static_cast<uint64_t>(lease_ms_);
   deadline_ms_ = finding.left_ms >= 0 ? moment.now_ms + static_cast<uint64_t>(finding.left_ms) : 0;
+  changed_ = false;
   fed_ = nullptr;
   return {.what = for_all_ ? Told::What::kAsk : Told::What::kLease, .kind = kind, .serial = serial_};
 }
 
-Told KeyLease::wait(const LeaseReader& reader, uint64_t now_ms) {
+// Its place is the number that a lease granted now would have: so it is nobody else's even after the key has been
+// forgotten in between.
+Told KeyLease::wait(const LeaseReader& reader, const LeaseMoment& moment) {
   if (reader.may_wait_ms <= 0) return {.what = Told::What::kNil};
-  waiters_.emplace(next_place_, Waiting{reader, now_ms});
-  return {.what = Told::What::kWait, .place = next_place_++};
+  waiters_.emplace(moment.serial, Waiting{reader, moment.now_ms});
+  return {.what = Told::What::kWait, .place = moment.serial};
 }
 
 Told KeyLease::on_asked(const StampedeRule& rule, const Asked& asked, const LeaseReader& reader, uint64_t serial,
@@ -111,7 +118,7 @@ Told KeyLease::on_asked(const StampedeRule& rule, const Asked& asked, const Leas
   holder_ = 0;
   end_ms_ = moment.now_ms + std::min<uint64_t>(asked.others_left_ms, static_cast<uint64_t>(lease_ms_));
   if (is_value) return {.what = kind_ == LeaseKind::kSoft ? Told::What::kOld : Told::What::kFound};
-  return wait(reader, moment.now_ms);
+  return wait(reader, moment);
 }
 
 void KeyLease::on_released_elsewhere(const LeaseMoment& moment, LeaseWakes& wakes) {
@@ -125,6 +132,7 @@ std::optional<uint64_t> KeyLease::on_write_ended(LeaseWrite write, LeaseOutcome 
   const bool alone = counted && !overlapped_ && writes_ == 1;
   if (counted) --writes_;
   if (!counted && writes_ > 0) overlapped_ = true;
+  if (outcome != LeaseOutcome::kNotDone) changed_ = true;
   if (outcome == LeaseOutcome::kNodeGone && write == LeaseWrite::kValue && feeds && value && is_leased()) {
     fed_ = wakes.value = std::move(value);
     wake_all(wakes.filled);
@@ -143,7 +151,8 @@ std::optional<uint64_t> KeyLease::on_write_ended(LeaseWrite write, LeaseOutcome 
   lapses_ = 0;
   barred_until_ms_ = 0;
   std::optional<uint64_t> took_ms;
-  if (state_ == State::kLeased) learn(*(took_ms = moment.now_ms - granted_ms_));
+  // Threads see the time as it was when they woke up.
+  if (state_ == State::kLeased) learn(*(took_ms = std::max(moment.now_ms, granted_ms_) - granted_ms_));
   const bool known = alone && value;
   if (known) wakes.value = std::move(value);
   wake_all(known ? wakes.filled : wakes.again);
@@ -153,6 +162,7 @@ std::optional<uint64_t> KeyLease::on_write_ended(LeaseWrite write, LeaseOutcome 
 
 // What is under way here tells those who wait itself.
 void KeyLease::on_invalidated(LeaseWakes& wakes) {
+  changed_ = true;
   if (writes_ == 0) wake_all(wakes.again);
 }
 

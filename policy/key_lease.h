@@ -15,7 +15,9 @@
 //      +-----------------------------------------------------------+  after two minutes, or by a SET
 //
 // While it is leased a reader who finds nothing waits, if it may, or is told nil; one who finds a value past its soft
-// TTL gets that. What a reader finds may end the lease too: somebody past this process has set the key.
+// TTL gets that. What a reader finds may end the lease too: somebody past this process has set the key. That is known
+// only if the read was sent after the lease was granted: where a key expires, replies of before and after are under
+// way.
 //
 // Early refresh: a reader who finds a value whose (soft) TTL ends in `left` is told nil, and has the lease, if
 //   -delta * beta * ln(u) >= left,    u uniform in (0, 1],    delta: how long the key takes to compute
@@ -49,7 +51,8 @@ struct Finding {
   static constexpr int64_t kForever = -1, kUnknown = -2;
 
   What what = What::kNothing;
-  int64_t left_ms = kUnknown;  // of a value: until it goes by itself
+  int64_t left_ms = kUnknown;     // of a value: until it goes by itself
+  uint64_t sent_ms = UINT64_MAX;  // when the read was sent; the greatest: just now
 };
 
 /// Who reads.
@@ -62,7 +65,7 @@ struct LeaseReader {
 
 struct LeaseMoment {
   uint64_t now_ms = 0;    // monotonic
-  uint64_t serial = 1;    // of a lease that is granted now: not 0, and never the same
+  uint64_t serial = 1;    // of a lease that is granted now: not 0, and greater each time
   uint64_t random = 0;    // for early refresh
   double guess_ms = 0.0;  // how long it takes to compute such a key; 0: not known
 };
@@ -168,9 +171,10 @@ class KeyLease {
   bool is_idle(uint64_t now_ms) const {
     return !is_leased() && writes_ == 0 && waiters_.empty() && barred_until_ms_ <= now_ms;
   }
-  /// The client has the lease of a key that is there, of which it was told that it is not.
+  /// The client has the lease of a key that is there, of which it was told that it is not, and which has not changed
+  /// since, as far as is known.
   bool hides_from(uint64_t client, uint64_t now_ms) const {
-    return state_ == State::kLeased && kind_ != LeaseKind::kCold && holder_ == client && now_ms < end_ms_;
+    return state_ == State::kLeased && kind_ != LeaseKind::kCold && !changed_ && holder_ == client && now_ms < end_ms_;
   }
 
   /// The value that no node could take; null if there is none.
@@ -197,11 +201,10 @@ class KeyLease {
   bool is_set_anew(const Finding& finding, uint64_t now_ms) const;
   Told grant(const StampedeRule& rule, LeaseKind kind, const Finding& finding, const LeaseReader& reader,
              const LeaseMoment& moment);
-  Told wait(const LeaseReader& reader, uint64_t now_ms);
+  Told wait(const LeaseReader& reader, const LeaseMoment& moment);
   Told on_nothing(const StampedeRule& rule, const Finding& finding, const LeaseReader& reader,
                   const LeaseMoment& moment);
-  Told on_value(const StampedeRule& rule, const Finding& finding, const LeaseReader& reader, const LeaseMoment& moment,
-                LeaseWakes& wakes);
+  Told on_value(const StampedeRule& rule, const Finding& finding, const LeaseReader& reader, const LeaseMoment& moment);
   void pass_on(const LeaseMoment& moment, LeaseWakes& wakes);
   void lapse(const LeaseMoment& moment, LeaseWakes& wakes);
   void end(LeaseWakes& wakes);
@@ -212,6 +215,7 @@ class KeyLease {
   LeaseKind kind_ = LeaseKind::kCold;
   bool at_node_ = false;     // the node holds it for all processes
   bool for_all_ = false;     // it is to be asked for at the node
+  bool changed_ = false;     // the key, since it was granted
   bool overlapped_ = false;  // writes under way have been at the same time
   uint32_t writes_ = 0;      // under way
   uint32_t lapses_ = 0;      // in a row
@@ -221,8 +225,7 @@ class KeyLease {
   int64_t lease_ms_ = 0;
   uint64_t deadline_ms_ = 0;  // of the value that was there when it was granted; 0: there was none
   uint64_t barred_until_ms_ = 0;
-  uint64_t waits_since_ms_ = 0;  // when the lease last went to another client: who waits waits anew
-  uint64_t next_place_ = 1;
+  uint64_t waits_since_ms_ = 0;          // when the lease last went to another client: who waits waits anew
   double compute_ms_ = 0.0;              // 0: not known
   LeaseValue fed_;                       // until end_ms_
   std::map<uint64_t, Waiting> waiters_;  // by place: the first one first

@@ -121,7 +121,9 @@ void LeaseTable::end_write_of_all(LeaseWakes& wakes) {
   for (Shard& shard : *shards_) {
     const std::lock_guard lock(shard.mutex);
     for (auto& counter : shard.writes) counter.fetch_add(1, std::memory_order_release);
-    for (auto& [key, lease] : shard.leases) lease.on_invalidated(wakes);
+    for (auto& [key, lease] : shard.leases) {
+      lease.on_write_ended(LeaseWrite::kOther, LeaseOutcome::kDone, false, false, nullptr, {}, wakes);
+    }
   }
 }
 
