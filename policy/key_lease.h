@@ -166,6 +166,7 @@ class KeyLease {
   void leave(uint64_t place) { waiters_.erase(place); }
 
   bool is_leased() const { return state_ != State::kNone; }
+  bool is_at_node() const { return at_node_ || state_ == State::kElsewhere; }
   bool is_held(uint64_t serial) const { return state_ == State::kLeased && serial_ == serial; }
   /// There is nothing worth remembering but how long it takes to compute.
   bool is_idle(uint64_t now_ms) const {

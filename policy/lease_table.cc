@@ -157,6 +157,14 @@ void LeaseTable::for_each_leased(const std::function<void(std::string_view, uint
   }
 }
 
+size_t LeaseTable::at_nodes(uint16_t database) const {
+  size_t count = 0;
+  for_each_leased([&](std::string_view, uint16_t of, const KeyLease& lease) {
+    if (of == database && lease.is_at_node()) ++count;
+  });
+  return count;
+}
+
 size_t LeaseTable::keys() const {
   size_t keys = 0;
   for (Shard& shard : *shards_) {

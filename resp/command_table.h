@@ -32,7 +32,8 @@ enum class Handling : uint8_t {
 enum class Merge : uint8_t {
   kNone,
   kArrayByKey,  // MGET: one element a key, in the order of the request
-  kSum,         // DEL, EXISTS, DBSIZE ...: integers added
+  kSum,         // DEL, EXISTS ...: integers added
+  kKeyCount,    // DBSIZE: likewise, without keys of Corral's own
   kAllOk,       // MSET, FLUSHALL ...: OK if all say so, else the first error
   kFirst,       // SCRIPT LOAD: all answer the same
   kAnyOk,       // SCRIPT KILL: OK if any says so, else an error, of a busy node if there is one

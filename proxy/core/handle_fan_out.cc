@@ -103,8 +103,10 @@ class FanOutTask final : public Task {
 
   std::string merged() const {
     std::string reply;
-    if (merge_ == Merge::kSum) {
-      resp::append_integer(reply, sum_);
+    if (merge_ == Merge::kSum || merge_ == Merge::kKeyCount) {
+      const size_t own =
+          merge_ == Merge::kKeyCount ? worker_.process().leases().at_nodes(whole_.session->database()) : 0;
+      resp::append_integer(reply, std::max<int64_t>(0, sum_ - static_cast<int64_t>(own)));
     } else if (merge_ == Merge::kMinimums) {
       // SCRIPT EXISTS: what clients have shown is there wherever it is wanted.
       const ParsedRequest parsed(worker_, bytes_);

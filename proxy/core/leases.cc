@@ -48,7 +48,7 @@ Leases::RuleCounters& Leases::counters_of(std::string_view key) {
 }
 
 Finding Leases::judge_reply(const policy::Rule& rule, const LeaseRead& read, std::string_view reply) const {
-  Finding finding;
+  Finding finding{.sent_ms = read.sent_ms};
   if (reply.empty() || (reply[0] != '-' && reply != "$-1\r\n" && reply != "_\r\n")) {
     finding.what = Finding::What::kValue;
     const uint64_t now_ms = worker_.now64_ms();
@@ -174,11 +174,15 @@ void Leases::hold(const LeaseRead& read, uint64_t serial) {
   holds_any(session);  // forgets those that are over
   session.leases().held.push_back({read.key, read.hash, read.database, serial});
   const auto lease_ms = rule && rule->stampede ? static_cast<uint32_t>(rule->stampede->lease_ms) : 0;
-  worker_.after(lease_ms, [this, key = read.key, hash = read.hash, database = read.database] {
+  watch_end(read.lease_key(), lease_ms);
+}
+
+void Leases::watch_end(const LeaseKey& key, uint32_t in_ms) {
+  worker_.after(in_ms, [this, name = std::string(key.key), hash = key.hash, database = key.database] {
     if (worker_.stopping()) return;
     Wakes wakes;
-    table_.on_time({key, hash, database}, worker_.now64_ms(), wakes);
-    wake({key, hash, database}, std::move(wakes));
+    table_.on_time({name, hash, database}, worker_.now64_ms(), wakes);
+    wake({name, hash, database}, std::move(wakes));
   });
 }
 
@@ -206,10 +210,6 @@ bool Leases::may_overwrite(const Session& session, const LeaseKey& key, uint64_t
   const uint64_t moved_ms = hidden_ms > deadline_ms ? hidden_ms - deadline_ms : deadline_ms - hidden_ms;
   return hidden_ms != 0 && moved_ms <= policy::KeyLease::kMovedByMs;
 }
-
-// TODO
-void Leases::ask(std::unique_ptr<LeaseRead>, std::string_view, uint64_t, const policy::LeaseReader&) {}
-void Leases::release_at_node(const policy::LeaseKey&, uint64_t) {}
 
 void Leases::read_again(std::unique_ptr<LeaseRead> read) {
   ++read->tries;

@@ -44,7 +44,8 @@ struct LeaseRead {
   std::string args;  // those behind the key, as they came
   uint64_t hash = 0;
   uint16_t database = 0;
-  uint32_t mark = 0;            // LeaseTable::mark() when it was sent
+  uint32_t mark = 0;  // LeaseTable::mark() when it was sent
+  uint64_t sent_ms = 0;
   uint64_t deadline_ms = 0;     // when the value goes, as far as known; 0: it is not
   uint64_t chance = 0;          // a random number for its early refresh; 0: none was drawn
   uint8_t tries = 0;            // how often it has been made again
@@ -115,6 +116,12 @@ class Leases {
   /// A node says that a key has changed.
   void on_invalidated(std::string_view key, uint64_t hash, uint16_t database);
 
+  /// Another proxy has given its lease of this key up.
+  void on_released_elsewhere(std::string_view key, uint64_t hash, uint16_t database);
+  /// The node has said what becomes of a lease that was asked for (lease_fleet.cc); `reply`: what the read finds now.
+  void on_asked(std::unique_ptr<LeaseRead> read, std::string_view reply, uint64_t serial,
+                const policy::LeaseReader& reader, policy::KeyLease::Asked asked);
+
   /// Whether the client is to overwrite what is there, since it was told that there is nothing; `deadline_ms`: of what
   /// is known to be there still.
   bool may_overwrite(const Session& session, const policy::LeaseKey& key, uint64_t deadline_ms) const;
@@ -151,6 +158,7 @@ class Leases {
   void answer(const LeaseRead& read, std::string_view reply);
   void answer_nil(const LeaseRead& read);
   void hold(const LeaseRead& read, uint64_t serial);
+  void watch_end(const policy::LeaseKey& key, uint32_t in_ms);
   bool holds_any(Session& session);
   void park(std::unique_ptr<LeaseRead> read, const policy::LeaseReader& reader, uint64_t place);
   std::unique_ptr<LeaseRead> unpark(uint64_t number);

@@ -112,6 +112,7 @@ class Near::Asker {
     read.hash = read_.hash;
     read.database = read_.database;
     read.mark = mark_;
+    read.sent_ms = near_.worker_.now64_ms();
     read.deadline_ms = deadline_ms;
     read.tries = tries_;
     read.alone = alone_;

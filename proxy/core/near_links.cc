@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "proxy/core/lease_fleet.h"
 #include "proxy/core/leases.h"
 #include "proxy/core/near.h"
 #include "proxy/core/upstream_facts.h"
@@ -168,6 +169,14 @@ void NearLinks::on_failed(Link& link) {
   worker_.stats().near_cache_flushes.add();
 }
 
+// Also of a lease of another proxy (lease_fleet.h).
+void NearLinks::tell_leases(std::string_view name, uint16_t database) {
+  Leases& leases = worker_.leases();
+  const std::string_view key = key_of_lease(name);
+  if (key.empty()) return leases.on_invalidated(name, policy::KeyTable::hash(name), database);
+  leases.on_released_elsewhere(key, policy::KeyTable::hash(key), database);
+}
+
 // {"invalidate", keys}, or null for all that there is.
 void NearLinks::on_push(Link& link, std::string_view push) {
   const auto parts = ReplyView(push).elements();
@@ -180,7 +189,7 @@ void NearLinks::on_push(Link& link, std::string_view push) {
   }
   for (const ReplyView& key : parts[1].elements()) {
     cache_.invalidate(key.text());
-    worker_.leases().on_invalidated(key.text(), policy::KeyTable::hash(key.text()), link.kind().database());
+    tell_leases(key.text(), link.kind().database());
     worker_.near()->note_invalidation(key.text());
   }
 }

@@ -58,6 +58,7 @@ class NearLinks {
     std::string epochs;    // of the cluster, as the node last said
   };
 
+  void tell_leases(std::string_view name, uint16_t database);
   State* state_of(NodeId node, uint16_t database);
   void open(NodeId node, uint16_t database);
   void beat_all();

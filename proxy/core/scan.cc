@@ -3,6 +3,7 @@
 #include <unordered_set>
 
 #include "proxy/core/handlers.h"
+#include "proxy/core/lease_fleet.h"
 #include "proxy/core/scan_step.h"
 #include "proxy/core/session.h"
 #include "proxy/core/worker.h"
@@ -84,7 +85,8 @@ class RandomKeyTask final : public Task {
     if (reply.is_error()) {
       error_ = bytes;
     } else if (!choosing_) {
-      return finish(bytes);
+      if (!is_lease_key(reply.text()) || ++tries_ == kMostTries) return finish(bytes);
+      return ask("RANDOMKEY", static_cast<uint16_t>(slot));  // Corral's own keys are nobody's
     } else {
       sizes_.emplace_back(static_cast<uint16_t>(slot), reply.integer().value_or(0));
     }
@@ -126,7 +128,10 @@ class RandomKeyTask final : public Task {
 
   Worker& worker_;
   const Request whole_;  // holds a reference to the session
+  static constexpr uint32_t kMostTries = 100;
+
   bool choosing_ = true;
+  uint32_t tries_ = 0;
   uint32_t awaited_ = 0;
   std::vector<std::pair<uint16_t, int64_t>> sizes_;  // of each master, by a slot that it owns
   std::string error_;
@@ -140,7 +145,8 @@ void handle_scan(Session& session, const Command& command) {
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), cursor);
   if (error != std::errc() || end != digits.data() + digits.size()) return session.reply_error("ERR invalid cursor");
   // One server's own cursor is as good as any; that of a master that may be replaced is not.
-  if (session.worker().settings().upstream.mode == "standalone") return session.forward(command.bytes(), 0, kReadOnly);
+  const bool is_one_server = session.worker().settings().upstream.mode == "standalone";
+  if (is_one_server && !has_lease_keys(session.worker())) return session.forward(command.bytes(), 0, kReadOnly);
   std::vector<std::string> options;
   for (size_t i = 2; i < command.argc(); ++i) options.emplace_back(command.arg(i));
   const Request whole = session.request_for_reply(0, kReadOnly);
@@ -159,7 +165,8 @@ void handle_scan(Session& session, const Command& command) {
 void handle_keys(Session& session, const Command& command) { KeysWalk::start(session, command.arg(1)); }
 
 void handle_random_key(Session& session, const Command& command) {
-  if (session.worker().one_owner()) return session.forward(command.bytes(), 0, kReadOnly);
+  const bool is_one = session.worker().one_owner() && !has_lease_keys(session.worker());
+  if (is_one) return session.forward(command.bytes(), 0, kReadOnly);
   RandomKeyTask::start(session);
 }
 

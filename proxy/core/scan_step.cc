@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "policy/glob.h"
+#include "proxy/core/lease_fleet.h"
 #include "proxy/core/session.h"
 #include "proxy/core/worker.h"
 #include "resp/ascii.h"
@@ -135,7 +136,7 @@ void ScanStep::on_reply(uint32_t part, std::string_view bytes) {
   } else if (phase_ == Phase::kScan) {
     part == kScanPart ? on_scan_reply(bytes) : note_own_slots(scanned_, reply.text());
   } else if (phase_ != Phase::kTypes) {
-    for (const ReplyView& key : reply.elements()) result_.keys.emplace_back(key.text());
+    for (const ReplyView& key : reply.elements()) add_key(key.text());
   } else if (reply.text() != option("TYPE")) {
     result_.keys[part].clear();
   }
@@ -166,7 +167,12 @@ void ScanStep::on_scan_reply(std::string_view bytes) {
     return;
   }
   cursor_.position = static_cast<uint32_t>(*position);
-  for (const ReplyView& key : parts[1].elements()) result_.keys.emplace_back(key.text());
+  for (const ReplyView& key : parts[1].elements()) add_key(key.text());
+}
+
+// Corral's own keys are nobody's.
+void ScanStep::add_key(std::string_view key) {
+  if (!is_lease_key(key)) result_.keys.emplace_back(key);
 }
 
 void ScanStep::go_to_next_master() {

@@ -50,6 +50,7 @@ class ScanStep final : public Task {
   void scan_only(const ScanStop& stop);
   void retry_later(std::string_view error);
   void scan_node(NodeId node);
+  void add_key(std::string_view key);
   void on_scan_reply(std::string_view reply);
   void go_to_next_master();
   void note_own_slots(NodeId node, std::string_view nodes_text);
