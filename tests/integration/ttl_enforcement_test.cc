@@ -32,7 +32,7 @@ std::string lower(std::string text) {
 bool has_form(const resp::CommandSpec& spec) { return TtlCommandMix::commands().contains(std::string(spec.name)); }
 
 bool needs_form(const resp::CommandSpec& spec) {
-  if (spec.action == resp::Action::kRefuse || spec.ttl == resp::TtlEffect::kTells) return false;
+  if (spec.action == resp::Action::kRefuse || resp::tells_ttl(spec.ttl)) return false;
   return spec.ttl != resp::TtlEffect::kNone || (spec.is(resp::kFlagWrite) && !spec.keys.empty());
 }
 
