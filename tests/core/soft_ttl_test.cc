@@ -190,6 +190,69 @@ TEST_F(SoftTtlTest, KeepTtlInATransactionIsJudgedByWhatComesBeforeIt) {
                       "SET off{bar}3 1 KEEPTTL NX", "SET {bar} 1 PX 330000", "EXEC"}));
 }
 
+// --- values that are passed on as they come ---
+
+std::string frame(const std::vector<std::string>& args) {
+  std::string out = '*' + std::to_string(args.size()) + "\r\n";
+  for (const std::string& arg : args) out += '$' + std::to_string(arg.size()) + "\r\n" + arg + "\r\n";
+  return out;
+}
+
+class SoftTtlUploadTest : public SoftTtlTest {
+ protected:
+  // What the node gets of a request, of which the client sends so much at first, then (when the node has been found)
+  // all but so much of its end, and then that.
+  std::string passed(const std::string& request, size_t first, size_t last) {
+    stage.client_sends(client, request.substr(0, first));
+    stage.accept(kNodeA, 7);
+    stage.link(kNodeA).written.clear();
+    stage.answer(kNodeA, ":0\r\n");
+    stage.client_sends(client, request.substr(first, request.size() - last - first));
+    if (last > 0) stage.client_sends(client, request.substr(request.size() - last));
+    return std::exchange(stage.link(kNodeA).written, {});
+  }
+
+  const std::string value_ = std::string(5u << 20, 'v');
+};
+
+class SoftTtlCutTest : public SoftTtlUploadTest, public testing::WithParamInterface<size_t> {};
+
+TEST_P(SoftTtlCutTest, SetSaysItsTtlBehindTheValue) {
+  const std::string request = frame({"SET", "off{bar}", value_, "NX", "EX", "10"});
+  EXPECT_TRUE(passed(request, 60, GetParam()) == frame({"SET", "off{bar}", value_, "NX", "PX", "40000"}));
+  EXPECT_EQ(answered("+OK\r\n"), "+OK\r\n");
+}
+
+// Behind the value are 24 bytes; before them its own end.
+INSTANTIATE_TEST_SUITE_P(BytesLast, SoftTtlCutTest, testing::Range<size_t>(0, 30));
+
+TEST_F(SoftTtlUploadTest, OthersSayItBeforeTheValue) {
+  EXPECT_TRUE(passed(frame({"SETEX", "off{bar}", "10", value_}), 1 << 20, 1) ==
+              frame({"PSETEX", "off{bar}", "40000", value_}));
+}
+
+TEST_F(SoftTtlUploadTest, RestoreMaySayBehindTheValueWhatItMeans) {
+  EXPECT_TRUE(passed(frame({"RESTORE", "off{bar}", "1800000000000", value_, "ABSTTL"}), 1 << 20, 3) ==
+              frame({"RESTORE", "off{bar}", "1800000030000", value_, "ABSTTL"}));
+}
+
+TEST_F(SoftTtlUploadTest, NumberOfArgumentsStays) {
+  const std::string request = frame({"SET", "off{bar}", value_, "EX", "9", "EX", "10"});
+  EXPECT_TRUE(passed(request, 60, 3) == request);
+}
+
+TEST_F(SoftTtlUploadTest, RuleAddsTheRestBehindTheValue) {
+  EXPECT_TRUE(passed(frame({"SET", "bar", value_, "EX", "7200"}), 60, 3) ==
+              frame({"MULTI"}) + frame({"SET", "bar", value_, "PX", "7230000"}));
+  stage.answer(kNodeA, "+OK\r\n+QUEUED\r\n");
+  EXPECT_EQ(stage.taken(kNodeA), (Commands{"PEXPIRE bar 330000 NX", "PEXPIRE bar 3630000 LT", "EXEC"}));
+}
+
+TEST_F(SoftTtlUploadTest, RuleWithoutStaleChangesNothing) {
+  const std::string request = frame({"SET", "none{bar}", value_, "EX", "10"});
+  EXPECT_TRUE(passed(request, 60, 3) == request);
+}
+
 // --- the other modes ---
 
 TEST_F(SoftTtlRejectTest, WhatIsOverIsNoTtlToKeep) {
