@@ -142,8 +142,8 @@ TEST_F(SoftTtlTest, TransactionIsToldBesideWhatRulesAdd) {
   stage.received(client);
   EXPECT_EQ(stage.taken(kNodeA),
             (Commands{"MULTI", "HSET bar f v", "PTTL bar", "PTTL {bar}x", "PEXPIRE bar 330000 NX", "EXEC"}));
-  EXPECT_EQ(answered("+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*4\r\n:1\r\n:-1\r\n-ERR no\r\n:1\r\n"),
-            "*3\r\n:1\r\n:-1\r\n-ERR no\r\n");
+  EXPECT_EQ(answered("+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*4\r\n:1\r\n:40000\r\n-ERR no\r\n:1\r\n"),
+            "*3\r\n:1\r\n:10\r\n-ERR no\r\n");
 }
 
 TEST_F(SoftTtlTest, TransactionIsToldBesideWhatCorralRuns) {
