@@ -115,7 +115,7 @@ TtlLook::State TtlLook::state_of(std::string_view key, std::string_view pttl_rep
   if (!pttl_ms || *pttl_ms < -2) return State::kWith;
   if (*pttl_ms < 0) return *pttl_ms == -2 ? State::kMissing : State::kWithout;
   const TtlRule* rule = ttl_rule(worker_, key);
-  return rule && *pttl_ms < rule->stale_ms ? State::kStale : State::kWith;
+  return rule && rule->stale_ms > 0 && *pttl_ms <= rule->stale_ms ? State::kStale : State::kWith;
 }
 
 void TtlLook::judge() {

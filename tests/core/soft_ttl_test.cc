@@ -158,14 +158,14 @@ TEST_F(SoftTtlTest, TransactionIsToldBesideWhatCorralRuns) {
 
 TEST_F(SoftTtlTest, KeepTtlKeepsWhatIsLeft) {
   EXPECT_EQ(sent("SET off{bar} 1 KEEPTTL\r\nGET bar\r\n"), Commands{"PTTL off{bar}"});
-  stage.answer(kNodeA, ":30000\r\n");
+  stage.answer(kNodeA, ":30001\r\n");
   EXPECT_EQ(stage.taken(kNodeA), (Commands{"SET off{bar} 1 KEEPTTL", "GET bar"}));
   EXPECT_EQ(answered("+OK\r\n$-1\r\n"), "+OK\r\n$-1\r\n");
 }
 
 TEST_F(SoftTtlTest, KeepTtlDoesNotKeepWhatIsOver) {
   EXPECT_EQ(sent("SET off{bar} 1 KEEPTTL XX\r\n"), Commands{"PTTL off{bar}"});
-  stage.answer(kNodeA, ":29999\r\n");
+  stage.answer(kNodeA, ":30000\r\n");
   EXPECT_EQ(stage.taken(kNodeA), Commands{"SET off{bar} 1 XX"});
   EXPECT_EQ(answered("+OK\r\n"), "+OK\r\n");
 }
