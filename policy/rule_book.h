@@ -16,11 +16,15 @@ struct TtlRule {
     kEnforce,  // a write that would leave its key without one is given the default
     kReject,   // it is refused
     kObserve,  // it is counted
+    kOff,      // nothing: the rule says no more than stale_ms
   };
   int64_t default_ms = 300'000;
   int64_t max_ms = 0;   // 0: none
   double jitter = 0.1;  // a default or given TTL t becomes one in [t * (1 - jitter), t]
   Mode mode = Mode::kEnforce;
+  int64_t stale_ms = 0;  // in every mode: a key is stored for so much longer than clients say and are told
+
+  bool enforces() const { return mode == Mode::kEnforce || mode == Mode::kReject; }
 };
 
 /// What of a rule's keys is answered from the near cache.

@@ -76,10 +76,13 @@ enum class TtlEffect : uint8_t {
   kCarries,     // puts another key in its place, with that one's TTL (RENAME, COPY)
   kPersist,     // takes it away
   kScript,      // anything, to the keys that it declares
-  kTells,       // none, but answers with it (TTL, EXPIRETIME): -1 is none
+  // These do nothing to it, but answer with it; -1 is none:
+  kTtl, kPTtl, kExpireTime, kPExpireTime,
   // These say one themselves, in their arguments:
   kSet, kSetNx, kGetSet, kSetEx, kPSetEx, kGetEx, kRestore, kExpire, kPExpire, kExpireAt, kPExpireAt,
 };
+
+inline bool tells_ttl(TtlEffect effect) { return effect >= TtlEffect::kTtl && effect <= TtlEffect::kPExpireTime; }
 
 /// When it does so, where that depends on what is there. Words are options behind the keys, and separated by spaces.
 struct TtlCondition {

@@ -50,6 +50,11 @@ void ExecTask::apply_rules() {
       follow_ups_.select(parsed.command().arg(1));
       continue;
     }
+    if (auto soft = find_soft_ttl(worker, parsed.command(), *item.spec)) {
+      const size_t i = static_cast<size_t>(&item - items_.data());
+      item.bytes = soft_ttl_.emplace(i, std::move(*soft)).first->second.bytes;
+      continue;
+    }
     std::string bytes;
     const bool settled = settle_by_rule(worker, parsed.command(), *item.spec, bytes);
     if (!settled) follow_ups_.add(parsed.command(), *item.spec);
@@ -128,11 +133,12 @@ void ExecTask::on_piece(std::string_view reply) {
   }
   const ReplyView view(reply);
   if (view.is_error() || view.is_null()) return finish(reply);
-  if (!any_own_) return follow_ups_.empty() ? finish(reply) : finish(without_follow_ups(reply));
+  const bool as_it_came = follow_ups_.empty() && soft_ttl_.empty();
+  if (!any_own_) return as_it_came ? finish(reply) : finish(own_replies(reply));
   const auto elements = view.elements();
   size_t next = 0;
   for (size_t i = 0; i < items_.size(); ++i) {
-    if (items_[i].at_node && next < elements.size()) replies_[i] = elements[next++].bytes();
+    if (items_[i].at_node && next < elements.size()) replies_[i] = told(i, elements[next++].bytes());
   }
   count_follow_ups(elements, next);
   run_own();
@@ -144,13 +150,19 @@ void ExecTask::count_follow_ups(const std::vector<ReplyView>& elements, size_t f
   follow_ups_.count_effects(replies, false);
 }
 
-std::string ExecTask::without_follow_ups(std::string_view reply) const {
+std::string ExecTask::told(size_t item, std::string_view reply) const {
+  const auto soft = soft_ttl_.find(item);
+  return soft == soft_ttl_.end() ? std::string(reply) : soft->second.reply(reply);
+}
+
+// All are of items, in their order, but for those to what rules added.
+std::string ExecTask::own_replies(std::string_view reply) const {
   const auto elements = ReplyView(reply).elements();
   const size_t own = elements.size() - std::min<size_t>(elements.size(), follow_ups_.count());
   count_follow_ups(elements, own);
   std::string rest;
   resp::append_array(rest, own);
-  for (size_t i = 0; i < own; ++i) rest += elements[i].bytes();
+  for (size_t i = 0; i < own; ++i) rest += told(i, elements[i].bytes());
   return rest;
 }
 

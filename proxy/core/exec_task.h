@@ -1,10 +1,12 @@
 // The slow parts of a transaction: EXEC's piece with what Corral runs after it, and WATCH until it is confirmed.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "proxy/core/rules.h"
 #include "proxy/core/transaction.h"
 #include "proxy/core/ttl_piece.h"
 
@@ -32,7 +34,8 @@ class ExecTask final : public Piece {
   void on_piece(std::string_view reply);
   void apply_rules();
   void count_follow_ups(const std::vector<resp::ReplyView>& elements, size_t from) const;
-  std::string without_follow_ups(std::string_view reply) const;
+  std::string own_replies(std::string_view reply) const;
+  std::string told(size_t item, std::string_view reply) const;
   void run_own();
   void run_item(uint32_t i);
   void done_one();
@@ -41,7 +44,8 @@ class ExecTask final : public Piece {
   Session& session_;
   const Request whole_;  // holds a reference to the session
   std::vector<Transaction::Item> items_;
-  FollowUps follow_ups_;  // what rules add, before EXEC
+  FollowUps follow_ups_;                // what rules add, before EXEC
+  std::map<size_t, SoftTtl> soft_ttl_;  // by item, which is sent as it says
   Link* const link_;
   std::vector<std::string> replies_;  // by item
   bool any_own_ = false;              // an item is run by Corral

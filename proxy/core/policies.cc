@@ -39,7 +39,11 @@ policy::Rule make_rule(const config::RuleSettings& from) {
   }
   if (const auto& near = from.near_cache)
     rule.near = {.ttl_ms = near->ttl_ms, .max_value_bytes = near->max_value_bytes};
-  if (from.stampede) rule.stampede = make_stampede(*from.stampede);
+  if (from.stampede) {
+    rule.stampede = make_stampede(*from.stampede);
+    if (!rule.ttl) rule.ttl = {.mode = Mode::kOff};
+    rule.ttl->stale_ms = rule.stampede->stale_ms;
+  }
   return rule;
 }
 
@@ -73,7 +77,7 @@ std::string describe_stampede(const policy::StampedeRule& stampede) {
 std::string describe_rule(const policy::Rule& rule) {
   std::string text = rule.name + ':';
   for (const std::string& glob : rule.match) text += " \"" + glob + '"';
-  if (rule.ttl) text += "; " + describe_ttl(*rule.ttl);
+  if (rule.ttl && rule.ttl->mode != Mode::kOff) text += "; " + describe_ttl(*rule.ttl);
   if (rule.near) {
     text += "; near_cache ttl " + config::format_duration(rule.near->ttl_ms) + ", max_value " +
             config::format_size(rule.near->max_value_bytes);

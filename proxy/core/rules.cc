@@ -9,6 +9,7 @@
 #include "proxy/core/ttl_piece.h"
 #include "proxy/core/worker.h"
 #include "resp/reply_builder.h"
+#include "resp/reply_view.h"
 
 namespace corral::core {
 
@@ -41,13 +42,13 @@ void refuse_looked(Session& session, const Touch& touch, std::string_view error)
 }
 
 void look_first(Session& session, const Command& command, const CommandSpec& spec, uint16_t slot) {
-  const std::string bytes(command.bytes());
   const Touch touch = session.take_touch();
-  TtlLook::start(session, {{bytes, &spec}}, slot, nullptr,
-                 [&session, &spec, slot, bytes, touch](std::string_view error) {
+  TtlLook::start(session, {{std::string(command.bytes()), &spec}}, slot, nullptr,
+                 [&session, &spec, slot, touch](std::string_view error, std::vector<TtlLook::Item>& items) {
                    if (!error.empty()) return refuse_looked(session, touch, error);
                    session.set_touch(touch);
-                   send_part(session.worker(), session.request_for_reply(slot, request_flags(spec)), bytes);
+                   const Request request = session.request_for_reply(slot, request_flags(spec));
+                   send_part(session.worker(), request, items[0].bytes);
                  });
 }
 
@@ -67,27 +68,40 @@ bool send_with_follow_ups(Session& session, const Command& command, const Comman
 // Counts keys that were found without a TTL although a rule demands one: they were written past this proxy.
 class TellTask final : public Task {
  public:
-  TellTask(Worker& worker, const Request& whole) : worker_(worker), whole_(whole) {}
+  TellTask(Worker& worker, const Request& whole, bool demanded, std::optional<SoftTtl> soft)
+      : worker_(worker), whole_(whole), demanded_(demanded), soft_(std::move(soft)) {}
 
   void on_reply(uint32_t, std::string_view reply) override {
-    if (reply == ":-1\r\n") worker_.stats().ttl_missing.add();
-    worker_.answer(whole_, reply);
+    if (demanded_ && reply == ":-1\r\n") worker_.stats().ttl_missing.add();
+    soft_ ? worker_.answer(whole_, soft_->reply(reply)) : worker_.answer(whole_, reply);
     delete this;
   }
 
  private:
   Worker& worker_;
   const Request whole_;  // holds a reference to the session
+  const bool demanded_;
+  const std::optional<SoftTtl> soft_;
 };
 
-template <class ReplyTask>
-bool forward_through(Session& session, std::string_view bytes, uint16_t slot, const CommandSpec& spec) {
+template <class ReplyTask, class... More>
+bool forward_through(Session& session, std::string_view bytes, uint16_t slot, const CommandSpec& spec, More... more) {
   Worker& worker = session.worker();
   Request request = session.request_for_reply(slot, request_flags(spec));
-  request.task = new ReplyTask(worker, request);
+  request.task = new ReplyTask(worker, request, std::move(more)...);
   session.add_reference();
   worker.send(request, bytes);
   return true;
+}
+
+bool apply_to_telling(Session& session, const Command& command, const CommandSpec& spec, uint16_t slot) {
+  const TtlRule* rule = ttl_rule(session.worker(), command.arg(spec.only_key));
+  if (!rule) return false;
+  const bool demanded = rule->mode != TtlRule::Mode::kOff;
+  auto soft = find_soft_ttl(session.worker(), command, spec);
+  if (!soft) return demanded && forward_through<TellTask>(session, command.bytes(), slot, spec, true, std::move(soft));
+  const std::string bytes = soft->bytes;
+  return forward_through<TellTask>(session, bytes, slot, spec, demanded, std::move(soft));
 }
 
 bool refuse(Session& session, const CommandSpec& spec) {
@@ -100,12 +114,16 @@ bool refuse(Session& session, const CommandSpec& spec) {
 TtlVerdict judge(Worker& worker, const TtlRule& rule, const Command& command, const CommandSpec& spec,
                  std::string& rewritten) {
   Transport& transport = worker.transport();
-  return policy::judge_ttl(rule, spec.ttl, command, {transport.wall_clock_us() / 1000, transport.random()}, rewritten);
+  const policy::TtlContext context{
+      .wall_ms = transport.wall_clock_us() / 1000, .random = transport.random(), .drop_nx = false};
+  return policy::judge_ttl(rule, spec.ttl, command, context, rewritten);
 }
 
-void count(Worker& worker, const TtlVerdict& verdict) {
-  if (verdict.without) worker.stats().ttl_defaulted.add();
-  if (verdict.clamped) worker.stats().ttl_clamped.add();
+void count(Worker& worker, const TtlRule& rule, const TtlVerdict& verdict) {
+  if (rule.mode == TtlRule::Mode::kOff) return;
+  Stats& stats = worker.stats();
+  if (verdict.without) (rule.mode == TtlRule::Mode::kObserve ? stats.ttl_observed : stats.ttl_defaulted).add();
+  if (verdict.clamped) stats.ttl_clamped.add();
 }
 
 // A command that says a TTL, or might.
@@ -116,10 +134,6 @@ bool apply_to_saying(Session& session, const Command& command, const CommandSpec
   std::string& rewritten = worker.scratch_text();
   const TtlVerdict verdict = judge(worker, *rule, command, spec, rewritten);
   if (verdict.form == TtlVerdict::Form::kAddPExpire) return send_with_follow_ups(session, command, spec, slot);
-  if (rule->mode == TtlRule::Mode::kObserve) {
-    if (verdict.without) worker.stats().ttl_observed.add();
-    return false;
-  }
   if (verdict.without && rule->mode == TtlRule::Mode::kReject) {
     // With NX, XX or PERSIST it depends on what is there.
     const bool depends = spec.ttl == TtlEffect::kSetNx || spec.ttl == TtlEffect::kGetEx ||
@@ -128,8 +142,8 @@ bool apply_to_saying(Session& session, const Command& command, const CommandSpec
     look_first(session, command, spec, slot);
     return true;
   }
+  count(worker, *rule, verdict);
   if (verdict.form == TtlVerdict::Form::kAsItCame) return false;
-  count(worker, verdict);
   if (verdict.integer_reply) return forward_through<NumberTask>(session, rewritten, slot, spec);
   session.forward(rewritten, slot, request_flags(spec));
   return true;
@@ -147,10 +161,7 @@ bool may_be_ruled(const Worker& worker, const CommandSpec& spec) {
 }
 
 bool apply_rules(Session& session, const Command& command, const CommandSpec& spec, uint16_t slot) {
-  if (spec.ttl == TtlEffect::kTells) {
-    return ttl_rule(session.worker(), command.arg(spec.only_key)) &&
-           forward_through<TellTask>(session, command.bytes(), slot, spec);
-  }
+  if (resp::tells_ttl(spec.ttl)) return apply_to_telling(session, command, spec, slot);
   return spec.ttl >= TtlEffect::kSet ? apply_to_saying(session, command, spec, slot)
                                      : send_with_follow_ups(session, command, spec, slot);
 }
@@ -161,12 +172,28 @@ bool settle_by_rule(Worker& worker, const Command& command, const CommandSpec& s
   if (!rule) return true;
   std::string rewritten;
   const TtlVerdict verdict = judge(worker, *rule, command, spec, rewritten);
-  if (verdict.form == TtlVerdict::Form::kAsItCame) return true;
-  if (rule->mode == TtlRule::Mode::kObserve) return !verdict.without && verdict.form == TtlVerdict::Form::kRewritten;
-  if (verdict.form != TtlVerdict::Form::kRewritten || verdict.integer_reply) return false;
-  count(worker, verdict);
-  bytes = std::move(rewritten);
+  if (verdict.form == TtlVerdict::Form::kAddPExpire || verdict.integer_reply) return false;
+  if (rule->mode == TtlRule::Mode::kObserve && verdict.without) return false;
+  count(worker, *rule, verdict);
+  if (verdict.form == TtlVerdict::Form::kRewritten) bytes = std::move(rewritten);
   return true;
+}
+
+std::optional<SoftTtl> find_soft_ttl(Worker& worker, const Command& command, const CommandSpec& spec) {
+  if (!resp::tells_ttl(spec.ttl)) return std::nullopt;
+  const TtlRule* rule = ttl_rule(worker, command.arg(spec.only_key));
+  if (!rule || rule->stale_ms == 0) return std::nullopt;
+  SoftTtl soft{{}, spec.ttl, rule->stale_ms};
+  resp::append_command(soft.bytes, {policy::told_by(spec.ttl), command.arg(spec.only_key)});
+  return soft;
+}
+
+std::string SoftTtl::reply(std::string_view told) const {
+  const resp::ReplyView view(told);
+  if (view.is_error()) return std::string(told);
+  std::string out;
+  resp::append_integer(out, policy::visible_ttl(effect, stale_ms, view.integer().value_or(-2)));
+  return out;
 }
 
 bool refuse_whole(Session& session, const Command& command, const CommandSpec& spec) {

@@ -2,6 +2,9 @@
 // something to say about its keys.
 #pragma once
 
+#include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "proxy/core/request.h"
@@ -30,6 +33,18 @@ bool apply_rules(Session& session, const resp::Command& command, const resp::Com
 /// Within a client's own transaction: true if the command, perhaps in another form that answers the same (then in
 /// `bytes`), does what its rule wants; false if its keys are to get what they lack (FollowUps).
 bool settle_by_rule(Worker& worker, const resp::Command& command, const resp::CommandSpec& spec, std::string& bytes);
+
+/// Of a command that tells a TTL, on a key that is stored for longer than that.
+struct SoftTtl {
+  std::string bytes;  // what is sent instead
+  resp::TtlEffect effect;
+  int64_t stale_ms;
+
+  /// What the client is told for what the node answers to that.
+  std::string reply(std::string_view told) const;
+};
+/// Nothing if it is another command, or the key's TTL is told as it is.
+std::optional<SoftTtl> find_soft_ttl(Worker& worker, const resp::Command& command, const resp::CommandSpec& spec);
 
 /// A command that is to be split is refused as a whole, if any part of it would be.
 bool refuse_whole(Session& session, const resp::Command& command, const resp::CommandSpec& spec);

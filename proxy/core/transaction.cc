@@ -42,6 +42,14 @@ Transaction::Item make_item(const Session& session, const Command& command, cons
   return {std::string(command.bytes()), &spec, !by_corral || selects || (fans_out && !is_walk(spec)), by_corral};
 }
 
+// What has been looked at, as it is to be sent.
+void take_bytes(std::vector<Transaction::Item>& items, std::vector<TtlLook::Item>& looked) {
+  size_t next = 0;
+  for (Transaction::Item& item : items) {
+    if (item.at_node) item.bytes = std::move(looked[next++].bytes);
+  }
+}
+
 // A watching client's command on the pinned connection. If that is redirected or lost, the command goes the ordinary
 // way, and the watch is broken.
 class WatchedRequest final : public Task {
@@ -146,7 +154,9 @@ void Transaction::exec() {
   }
   const auto kept = std::make_shared<std::vector<Item>>(std::move(items));
   TtlLook::start(session_, std::move(writes), slot, link_,
-                 [this, kept, slot, watching = link_, touch = session_.take_touch()](std::string_view error) {
+                 [this, kept, slot, watching = link_, touch = session_.take_touch()](
+                     std::string_view error, std::vector<TtlLook::Item>& looked) {
+                   take_bytes(*kept, looked);
                    session_.set_touch(touch);
                    exec_looked(std::move(*kept), slot, watching, error);
                    if (Near* near = session_.worker().near()) near->end_unused_touch(session_);

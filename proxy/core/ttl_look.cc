@@ -9,6 +9,7 @@
 #include "proxy/core/worker.h"
 #include "resp/ascii.h"
 #include "resp/reply_builder.h"
+#include "resp/reply_view.h"
 
 namespace corral::core {
 
@@ -54,7 +55,12 @@ bool TtlLook::wanted(Worker& worker, const Command& command, const CommandSpec& 
   if (spec.ttl == TtlEffect::kScript || spec.handling == resp::Handling::kBlocking) return false;
   std::vector<uint32_t> written;
   return resp::find_written_keys(spec, command, written) &&
-         std::any_of(written.begin(), written.end(), [&](uint32_t i) { return rejects(worker, command.arg(i)); });
+         std::any_of(written.begin(), written.end(), [&](uint32_t i) {
+           const TtlRule* rule = ttl_rule(worker, command.arg(i));
+           if (!rule) return false;
+           const bool keeps = rule->stale_ms > 0 && spec.ttl == TtlEffect::kSet && has_word(command, {2}, "keepttl");
+           return keeps || rule->mode == TtlRule::Mode::kReject;
+         });
 }
 
 TtlLook::TtlLook(Session& session, std::vector<Item> items, Then then)
@@ -72,8 +78,8 @@ void TtlLook::ask(uint16_t slot, Link* link) {
     for (const std::string_view key : parsed.keys()) keys_.emplace(key, State::kMissing);
   }
   awaited_ = 1;
-  for (auto& [key, state] : keys_) {
-    asked_.push_back(&state);
+  for (auto& entry : keys_) {
+    asked_.push_back(&entry);
     Request request;
     request.session = &session_;
     request.task = this;
@@ -84,7 +90,7 @@ void TtlLook::ask(uint16_t slot, Link* link) {
     session_.add_reference();
     ++awaited_;
     std::string bytes;
-    resp::append_command(bytes, {"PTTL", key});
+    resp::append_command(bytes, {"PTTL", entry.first});
     if (link) {
       request.flags |= kNodeBound;
       link->send(request, bytes);
@@ -98,13 +104,22 @@ void TtlLook::ask(uint16_t slot, Link* link) {
 // If it could not be asked, the command will not fare better; its node is to say why.
 void TtlLook::on_reply(uint32_t part, std::string_view reply) {
   if (part < asked_.size()) {
-    *asked_[part] = reply == ":-2\r\n" ? State::kMissing : reply == ":-1\r\n" ? State::kWithout : State::kWith;
+    auto& [key, state] = *asked_[part];
+    state = state_of(key, reply);
   }
   if (--awaited_ == 0) judge();
 }
 
+TtlLook::State TtlLook::state_of(std::string_view key, std::string_view pttl_reply) const {
+  const auto pttl_ms = resp::ReplyView(pttl_reply).integer();
+  if (!pttl_ms || *pttl_ms < -2) return State::kWith;
+  if (*pttl_ms < 0) return *pttl_ms == -2 ? State::kMissing : State::kWithout;
+  const TtlRule* rule = ttl_rule(worker_, key);
+  return rule && rule->stale_ms > 0 && *pttl_ms <= rule->stale_ms ? State::kStale : State::kWith;
+}
+
 void TtlLook::judge() {
-  for (const Item& item : items_) run(item);
+  for (Item& item : items_) run(item);
   const auto lacks_one = [&](const std::string& key) {
     return keys_.find(key)->second == State::kWithout && rejects(worker_, key);
   };
@@ -116,13 +131,13 @@ void TtlLook::judge() {
             "' would be left without a time to live, which a rule of this proxy demands";
   }
   session_.resume(Session::kWalk);
-  then_(error);
+  then_(error, items_);
   session_.release();
   delete this;
 }
 
 // What the command makes of the keys, as far as can be told without their values.
-void TtlLook::run(const Item& item) {
+void TtlLook::run(Item& item) {
   const ParsedRequest parsed(worker_, item.bytes);
   const Command& command = parsed.command();
   const CommandSpec& spec = *item.spec;
@@ -133,13 +148,13 @@ void TtlLook::run(const Item& item) {
   }
   if (spec.ttl == TtlEffect::kNone || spec.ttl == TtlEffect::kScript) return;
   for (const uint32_t key : written) written_.emplace_back(command.arg(key));
-  if (spec.ttl >= TtlEffect::kSet) return say(command, spec);
+  if (spec.ttl >= TtlEffect::kSet) return say(item, command);
   if (has_no_source(command, written, keys) || spares(command, spec, written, keys)) return;
   const bool makes = makes_missing(command, spec, keys);
   for (const uint32_t key : written) {
     State& state = keys_.find(command.arg(key))->second;
     if (spec.ttl == TtlEffect::kOverwrites || (spec.ttl == TtlEffect::kCreates && makes && state == State::kMissing) ||
-        (spec.ttl == TtlEffect::kPersist && state == State::kWith)) {
+        (spec.ttl == TtlEffect::kPersist && state != State::kMissing)) {
       state = State::kWithout;
     }
   }
@@ -169,11 +184,12 @@ bool TtlLook::has_no_source(const Command& command, const std::vector<uint32_t>&
   return any;
 }
 
-// A command that says a TTL, or might.
-void TtlLook::say(const Command& command, const CommandSpec& spec) {
+// A command that says a TTL, or might; it is the item's.
+void TtlLook::say(Item& item, const Command& command) {
+  const CommandSpec& spec = *item.spec;
   State& state = keys_.find(command.arg(spec.only_key))->second;
   if (spec.ttl >= TtlEffect::kExpire) {
-    if (state == State::kWithout) state = State::kWith;
+    if (state != State::kMissing) state = State::kWith;
     return;
   }
   const TtlRule none;
@@ -186,7 +202,9 @@ void TtlLook::say(const Command& command, const CommandSpec& spec) {
   if (verdict.without) {
     state = State::kWithout;
   } else if (verdict.form == policy::TtlVerdict::Form::kAddPExpire) {
-    if (state == State::kMissing) state = State::kWithout;
+    const bool stale = state == State::kStale;
+    if (state == State::kMissing || stale) state = State::kWithout;
+    if (stale) item.bytes = policy::without_keepttl(command);
   } else {
     state = State::kWith;
   }

@@ -5,6 +5,9 @@
 // What other clients do between the look and the command is not seen. So that no key is left without a TTL all the
 // same, the commands are then sent with what mode `enforce` would add to them. That is also all that is done for
 // scripts and blocking commands, of which nobody can tell what they will do.
+//
+// Likewise SET KEEPTTL where a rule keeps keys for longer than their TTL: if that is over, the key was absent to the
+// client, so there is no TTL to be kept, and the command is sent without KEEPTTL.
 #pragma once
 
 #include <cstdint>
@@ -30,35 +33,43 @@ class TtlLook final : public Task {
     std::string bytes;
     const resp::CommandSpec* spec;
   };
-  /// Whether a rule of that mode is about a key that the command writes, and the command does not tell by itself.
+  /// Whether a rule of that mode is about a key that the command writes, and the command does not tell by itself; or
+  /// it may have a TTL to keep that is over.
   static bool wanted(Worker& worker, const resp::Command& command, const resp::CommandSpec& spec);
 
-  /// `then` is called once, with an error for the client, or with an empty text if the commands may be sent. `link`:
-  /// where the client's watched keys are asked for; null if it watches none.
-  using Then = std::function<void(std::string_view error)>;
+  /// `then` is called once, with an error for the client, or with an empty text if the commands may be sent, as they
+  /// are now in `items`. `link`: where the client's watched keys are asked for; null if it watches none.
+  using Then = std::function<void(std::string_view error, std::vector<Item>& items)>;
   static void start(Session& session, std::vector<Item> items, uint16_t slot, Link* link, Then then);
 
   void on_reply(uint32_t part, std::string_view reply) override;
 
  private:
-  enum class State : uint8_t { kMissing, kWithout, kWith };
+  enum class State : uint8_t {
+    kMissing,
+    kWithout,
+    kWith,
+    kStale,  // likewise, but to clients that TTL is over
+  };
 
   TtlLook(Session& session, std::vector<Item> items, Then then);
   void ask(uint16_t slot, Link* link);
   void judge();
-  void run(const Item& item);
+  State state_of(std::string_view key, std::string_view pttl_reply) const;
+  void run(Item& item);
   bool has_no_source(const resp::Command& command, const std::vector<uint32_t>& written,
                      const std::vector<uint32_t>& keys) const;
   bool spares(const resp::Command& command, const resp::CommandSpec& spec, const std::vector<uint32_t>& written,
               const std::vector<uint32_t>& keys) const;
-  void say(const resp::Command& command, const resp::CommandSpec& spec);
+  void say(Item& item, const resp::Command& command);
 
   Session& session_;
   Worker& worker_;
-  const std::vector<Item> items_;
+  std::vector<Item> items_;
   const Then then_;
-  std::map<std::string, State, std::less<>> keys_;
-  std::vector<State*> asked_;  // by part
+  using Keys = std::map<std::string, State, std::less<>>;
+  Keys keys_;
+  std::vector<Keys::value_type*> asked_;  // by part
   std::vector<std::string> written_;
   uint32_t awaited_ = 0;
 };

@@ -62,6 +62,7 @@ void FollowUps::go_to(int64_t database) {
 }
 
 void FollowUps::add_key(std::string_view key, int64_t database, const TtlRule& rule, bool cap) {
+  if (rule.mode == TtlRule::Mode::kOff) return;
   const auto [it, is_new] = added_.try_emplace({database, std::string(key)}, false);
   bool& capped = it->second;
   go_to(database);
@@ -69,11 +70,11 @@ void FollowUps::add_key(std::string_view key, int64_t database, const TtlRule& r
     if (is_new) append(Kind::kLook, {"PTTL", key});
     return;
   }
-  const int64_t ttl_ms = policy::default_ttl_ms(rule, worker_.transport().random());
+  const int64_t ttl_ms = policy::default_ttl_ms(rule, worker_.transport().random()) + rule.stale_ms;
   if (is_new) append(Kind::kDefault, {"PEXPIRE", key, std::to_string(ttl_ms), "NX"});
   if (!cap || capped || rule.max_ms == 0) return;
   capped = true;
-  append(Kind::kCap, {"PEXPIRE", key, std::to_string(rule.max_ms), "LT"});
+  append(Kind::kCap, {"PEXPIRE", key, std::to_string(rule.max_ms + rule.stale_ms), "LT"});
 }
 
 void FollowUps::append(Kind kind, std::initializer_list<std::string_view> args) {

@@ -52,12 +52,15 @@ Upload::Upload(Session& session, const PartialInput& input)
     : session_(session),
       whole_(request_for(session, input)),
       stream_(input.scanner, input.bytes.data(), input.bytes.size(), Session::request_limits()),
-      prefix_(input.bytes),
       follow_ups_(session.worker(), session.database()) {
-  const auto head = input.scanner.head(prefix_.data());
+  const auto head = input.scanner.head(input.bytes.data());
   const CommandSpec& spec = *spec_of(head);
   resp::append_command(probe_, {"EXISTS", head.command.arg(spec.only_key)});
-  if (may_be_ruled(session.worker(), spec)) follow_ups_.add(head.command, spec);
+  if (may_be_ruled(session.worker(), spec)) {
+    ttl_ = UploadTtl::of(session.worker(), input, spec);
+    follow_ups_.add(head.command, spec);
+  }
+  prefix_ = ttl_ ? ttl_->begin(input) : input.bytes;
 }
 
 void Upload::start(Session& session, const PartialInput& input) {
@@ -171,12 +174,14 @@ size_t Upload::feed(std::string_view bytes) {
   }
   all_there_ = result.status == resp::ScanStatus::kFrame;
   const size_t used = all_there_ ? result.used : bytes.size();
-  const std::string_view mine = bytes.substr(0, used);
+  const std::string_view mine = ttl_ ? ttl_->pass(bytes.substr(0, used)) : bytes.substr(0, used);
+  const std::string kept = ttl_ && all_there_ ? ttl_->end() : std::string();
   if (state_ == State::kAsking) {
-    prefix_ += mine;
+    prefix_.append(mine).append(kept);
     if (all_there_) session_.set_upload(nullptr);
   } else if (state_ == State::kSending) {
     if (!link_->feed(mine)) session_.pause(Session::kUpload);
+    if (!kept.empty()) link_->feed(kept);
     if (all_there_) whole();
   } else if (all_there_) {
     finish(error_);

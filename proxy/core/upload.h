@@ -6,12 +6,14 @@
 // The client's next requests wait until this one is answered.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "proxy/core/link.h"
 #include "proxy/core/request.h"
 #include "proxy/core/ttl_piece.h"
+#include "proxy/core/upload_ttl.h"
 #include "resp/request_stream.h"
 
 namespace corral::core {
@@ -58,7 +60,8 @@ class Upload final : public Task, public Link::Feeder {
   Session& session_;
   const Request whole_;  // holds a reference to the session
   resp::RequestStream stream_;
-  std::string prefix_;  // what has come so far
+  std::unique_ptr<UploadTtl> ttl_;  // what changes the TTL that it says; null: nothing does
+  std::string prefix_;              // what has come so far
   std::string probe_;
   FollowUps follow_ups_;  // what a rule adds: then the request goes as a part of MULTI and EXEC
   std::string error_;     // kDropping: what the client will get

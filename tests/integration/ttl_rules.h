@@ -12,12 +12,13 @@ namespace corral::test {
 
 inline constexpr int64_t kDefaultMs = 300'000, kMaxMs = 3'600'000;
 
-// All keys but those that begin with "free:". `more` is put before these rules.
-inline std::string ttl_settings(const std::string& more = {}) {
+// All keys but those that begin with "free:". `more` is put before these rules, and `of_all` into the second.
+inline std::string ttl_settings(const std::string& more = {}, const std::string& of_all = {}) {
   return more +
          "[[rule]]\nname = \"free\"\nmatch = [\"free:*\"]\n"
          "[[rule]]\nname = \"all\"\nmatch = [\"*\"]\n"
-         "ttl = { default = \"5m\", max = \"1h\", jitter = 0.1, mode = \"enforce\" }\n";
+         "ttl = { default = \"5m\", max = \"1h\", jitter = 0.1, mode = \"enforce\" }\n" +
+         of_all;
 }
 
 struct FoundKey {
@@ -53,15 +54,15 @@ inline std::vector<FoundKey> keys_behind(Front& front) {
   return all;
 }
 
-// The keys under the rule that are without a TTL, or have more than its maximum. `ruled` is set to how many keys are
-// under it.
-inline std::string offenders(const std::vector<FoundKey>& keys, size_t& ruled) {
+// The keys under the rule that are without a TTL, or have more than its maximum (or `most_ms`). `ruled` is set to how
+// many keys are under it.
+inline std::string offenders(const std::vector<FoundKey>& keys, size_t& ruled, int64_t most_ms = kMaxMs) {
   std::string text;
   ruled = 0;
   for (const FoundKey& one : keys) {
     if (one.key.starts_with("free:")) continue;
     ++ruled;
-    if (one.pttl_ms < 0 || one.pttl_ms > kMaxMs) text += one.key + " has PTTL " + std::to_string(one.pttl_ms) + "\n";
+    if (one.pttl_ms < 0 || one.pttl_ms > most_ms) text += one.key + " has PTTL " + std::to_string(one.pttl_ms) + "\n";
   }
   return text;
 }
