@@ -28,7 +28,6 @@ bool KeyLease::is_due(const StampedeRule& rule, int64_t left_ms, const LeaseMome
 
 // What is there is not what was there when the lease was granted.
 bool KeyLease::is_set_anew(const Finding& finding, uint64_t now_ms) const {
-  if (finding.sent_ms <= granted_ms_) return false;
   if (kind_ == LeaseKind::kCold || finding.left_ms == Finding::kForever) return true;
   return finding.left_ms >= 0 && now_ms + static_cast<uint64_t>(finding.left_ms) > deadline_ms_ + kMovedByMs;
 }
@@ -36,7 +35,7 @@ bool KeyLease::is_set_anew(const Finding& finding, uint64_t now_ms) const {
 Told KeyLease::on_read(const StampedeRule& rule, const Finding& finding, const LeaseReader& reader,
                        const LeaseMoment& moment, LeaseWakes& wakes) {
   const bool is_value = finding.what == Finding::What::kValue;
-  if (is_value && is_leased() && is_set_anew(finding, moment.now_ms)) {
+  if (is_value && is_leased() && finding.sent_ms > granted_ms_ && is_set_anew(finding, moment.now_ms)) {
     wake_all(wakes.again);
     end(wakes);
   }
