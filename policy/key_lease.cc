@@ -49,12 +49,16 @@ Told KeyLease::on_nothing(const StampedeRule& rule, const Finding& finding, cons
                           const LeaseMoment& moment) {
   if (barred_until_ms_ > moment.now_ms) return {.what = Told::What::kNil};
   if (!is_leased()) return grant(rule, LeaseKind::kCold, finding, reader, moment);
-  if (finding.what == Finding::What::kNothing) {  // what was there has gone
-    kind_ = LeaseKind::kCold;
-    deadline_ms_ = 0;
-  }
+  note_absence(finding);
   if (holder_ == reader.client && state_ == State::kLeased) return {.what = Told::What::kNil};
   return wait(reader, moment);
+}
+
+// What was there when the lease was granted has gone.
+void KeyLease::note_absence(const Finding& finding) {
+  if (finding.what != Finding::What::kNothing) return;
+  kind_ = LeaseKind::kCold;
+  deadline_ms_ = 0;
 }
 
 Told KeyLease::on_value(const StampedeRule& rule, const Finding& finding, const LeaseReader& reader,
@@ -104,6 +108,7 @@ Told KeyLease::on_asked(const StampedeRule& rule, const Asked& asked, const Leas
     end(wakes);
     return {};
   }
+  note_absence(asked.finding);
   if (asked.granted) {
     state_ = State::kLeased;
     granted_ms_ = moment.now_ms;
@@ -177,12 +182,10 @@ void KeyLease::pass_on(const LeaseMoment& moment, LeaseWakes& wakes) {
   if (at_node_) wakes.release = serial_;
   at_node_ = false;
   state_ = for_all_ ? State::kAsking : State::kLeased;
-  kind_ = LeaseKind::kCold;
   holder_ = first->second.reader.client;
   serial_ = moment.serial;
   granted_ms_ = waits_since_ms_ = moment.now_ms;
   end_ms_ = moment.now_ms + static_cast<uint64_t>(lease_ms_);
-  deadline_ms_ = 0;
   wakes.promoted = first->second.reader;
   wakes.serial = serial_;
   wakes.ask = for_all_;

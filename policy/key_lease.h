@@ -197,6 +197,7 @@ class KeyLease {
   Told on_nothing(const StampedeRule& rule, const Finding& finding, const LeaseReader& reader,
                   const LeaseMoment& moment);
   Told on_value(const StampedeRule& rule, const Finding& finding, const LeaseReader& reader, const LeaseMoment& moment);
+  void note_absence(const Finding& finding);
   void pass_on(const LeaseMoment& moment, LeaseWakes& wakes);
   void lapse(const LeaseMoment& moment, LeaseWakes& wakes);
   void end(LeaseWakes& wakes);

@@ -83,6 +83,16 @@ TEST(KeyLeaseSoftTtl, OldValueIsThereStillWhenItsNodeCanBeAskedAgain) {
   EXPECT_TRUE(key.lease.hides_from(1, key.now_ms));
 }
 
+TEST(KeyLeaseSoftTtl, OldValueIsStillTheOldOneAfterAPromotion) {
+  LeaseBench key = soft();
+  const uint64_t serial = key.grant(1, value(kStaleMs));
+  key.read(2, failed());
+  key.holder_gone(serial);
+  ASSERT_TRUE(key.wakes.promoted);
+  EXPECT_EQ(key.tell(3, value(kStaleMs - 10)), What::kOld);
+  EXPECT_EQ(key.lease.holder(), 2u);
+}
+
 TEST(KeyLeaseSoftTtl, ValueWhoseEndHasMovedIsAnotherOneAndEndsTheLease) {
   LeaseBench key = soft();
   const uint64_t serial = key.grant(1, value(kStaleMs));
