@@ -125,7 +125,7 @@ TEST(KeyLeaseForAllProxies, OldValueThatHasGoneMeanwhileIsNotHidden) {
   EXPECT_EQ(told.what, What::kLease);
   EXPECT_EQ(told.kind, LeaseKind::kCold);
   EXPECT_FALSE(key.lease.hides_from(1, key.now_ms));
-  EXPECT_EQ(key.tell(2, value(500)), What::kFound);
+  EXPECT_EQ(key.tell(2, value(40'000)), What::kFound);
   EXPECT_FALSE(key.lease.is_leased()) << "somebody has set it";
 }
 
