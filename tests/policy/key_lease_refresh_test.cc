@@ -105,6 +105,21 @@ TEST(KeyLeaseSoftTtl, ValueWhoseEndHasMovedIsAnotherOneAndEndsTheLease) {
   EXPECT_FALSE(key.lease.is_leased());
 }
 
+TEST(KeyLeaseSoftTtl, OldValueThatWasReadBeforeItWentDoesNotEndTheLease) {
+  LeaseBench key = soft();
+  const uint64_t serial = key.grant(1, value(5));
+  Finding old = value(1);
+  old.sent_ms = key.now_ms + 4;
+  key.now_ms += 5;
+  key.read(2, nothing());
+  EXPECT_EQ(key.tell(3, old), What::kOld) << "its reply came on another connection";
+  EXPECT_TRUE(key.wakes_nobody());
+  EXPECT_TRUE(key.lease.is_held(serial));
+  old.sent_ms = key.now_ms + 1;
+  key.read(3, old);
+  EXPECT_EQ(clients(key.wakes.again), (Clients{2}));
+}
+
 TEST(KeyLeaseSoftTtl, ValueIsHiddenFromTheHolderWhileItsLeaseLives) {
   LeaseBench key = soft();
   key.grant(1, value(kStaleMs));
