@@ -49,7 +49,7 @@ Told KeyLease::on_nothing(const StampedeRule& rule, const Finding& finding, cons
                           const LeaseMoment& moment) {
   if (barred_until_ms_ > moment.now_ms) return {.what = Told::What::kNil};
   if (!is_leased()) return grant(rule, LeaseKind::kCold, finding, reader, moment);
-  note_absence(finding, moment.now_ms);
+  if (finding.sent_ms > known_ms_) note_absence(finding, moment.now_ms);
   if (holder_ == reader.client && state_ == State::kLeased) return {.what = Told::What::kNil};
   return wait(reader, moment);
 }

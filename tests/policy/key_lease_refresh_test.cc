@@ -120,6 +120,17 @@ TEST(KeyLeaseSoftTtl, OldValueThatWasReadBeforeItWentDoesNotEndTheLease) {
   EXPECT_EQ(clients(key.wakes.again), (Clients{2}));
 }
 
+TEST(KeyLeaseSoftTtl, ReadThatWasSentBeforeTheOldValueWasSetHasNotSeenItGo) {
+  LeaseBench key = soft();
+  const uint64_t serial = key.grant(1, value(kStaleMs));
+  Finding absent = nothing();
+  absent.sent_ms = key.now_ms - 1;
+  EXPECT_EQ(key.tell(2, absent), What::kWait);
+  EXPECT_EQ(key.tell(3, value(kStaleMs)), What::kOld);
+  EXPECT_TRUE(key.lease.is_held(serial));
+  EXPECT_TRUE(key.lease.hides_from(1, key.now_ms));
+}
+
 TEST(KeyLeaseSoftTtl, ValueIsHiddenFromTheHolderWhileItsLeaseLives) {
   LeaseBench key = soft();
   key.grant(1, value(kStaleMs));
