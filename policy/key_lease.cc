@@ -31,7 +31,6 @@ bool KeyLease::is_due(const StampedeRule& rule, int64_t left_ms, const LeaseMome
 
 // What is there is not what was there when the lease was granted.
 bool KeyLease::is_set_anew(const Finding& finding, uint64_t now_ms) const {
-  if (finding.sent_ms <= granted_ms_) return false;
   if (kind_ == LeaseKind::kCold || finding.left_ms == Finding::kForever) return true;
   return finding.left_ms >= 0 && now_ms + static_cast<uint64_t>(finding.left_ms) > deadline_ms_ + kMovedByMs;
 }
@@ -39,7 +38,7 @@ bool KeyLease::is_set_anew(const Finding& finding, uint64_t now_ms) const {
 Told KeyLease::on_read(const StampedeRule& rule, const Finding& finding, const LeaseReader& reader,
                        const LeaseMoment& moment, LeaseWakes& wakes) {
   const bool is_value = finding.what == Finding::What::kValue;
-  if (is_value && is_leased() && is_set_anew(finding, moment.now_ms)) {
+  if (is_value && is_leased() && finding.sent_ms > known_ms_ && is_set_anew(finding, moment.now_ms)) {
     wake_all(wakes.again);
     end(wakes);
   }
@@ -53,12 +52,17 @@ Told KeyLease::on_nothing(const StampedeRule& rule, const Finding& finding, cons
                           const LeaseMoment& moment) {
   if (barred_until_ms_ > moment.now_ms) return {.what = Told::What::kNil};
   if (!is_leased()) return grant(rule, LeaseKind::kCold, finding, reader, moment);
-  if (finding.what == Finding::What::kNothing) {  // what was there has gone
-    kind_ = LeaseKind::kCold;
-    deadline_ms_ = 0;
-  }
+  if (finding.sent_ms > known_ms_) note_absence(finding, moment.now_ms);
   if (holder_ == reader.client && state_ == State::kLeased) return {.what = Told::What::kNil};
   return wait(reader, moment);
+}
+
+// What was there when the lease was granted has gone.
+void KeyLease::note_absence(const Finding& finding, uint64_t now_ms) {
+  if (finding.what != Finding::What::kNothing || kind_ == LeaseKind::kCold) return;
+  kind_ = LeaseKind::kCold;
+  known_ms_ = now_ms;
+  deadline_ms_ = 0;
 }
 
 Told KeyLease::on_value(const StampedeRule& rule, const Finding& finding, const LeaseReader& reader,
@@ -79,7 +83,7 @@ Told KeyLease::grant(const StampedeRule& rule, LeaseKind kind, const Finding& fi
   holder_ = reader.client;
   serial_ = moment.serial;
   lease_ms_ = rule.lease_ms;
-  granted_ms_ = waits_since_ms_ = moment.now_ms;
+  granted_ms_ = known_ms_ = waits_since_ms_ = moment.now_ms;
   end_ms_ = moment.now_ms + static_cast<uint64_t>(lease_ms_);
   deadline_ms_ = finding.left_ms >= 0 ? moment.now_ms + static_cast<uint64_t>(finding.left_ms) : 0;
   changed_ = false;
@@ -108,6 +112,7 @@ Told KeyLease::on_asked(const StampedeRule& rule, const Asked& asked, const Leas
     end(wakes);
     return {};
   }
+  note_absence(asked.finding, moment.now_ms);
   if (asked.granted) {
     state_ = State::kLeased;
     granted_ms_ = moment.now_ms;
@@ -181,12 +186,10 @@ void KeyLease::pass_on(const LeaseMoment& moment, LeaseWakes& wakes) {
   if (at_node_) wakes.release = serial_;
   at_node_ = false;
   state_ = for_all_ ? State::kAsking : State::kLeased;
-  kind_ = LeaseKind::kCold;
   holder_ = first->second.reader.client;
   serial_ = moment.serial;
   granted_ms_ = waits_since_ms_ = moment.now_ms;
   end_ms_ = moment.now_ms + static_cast<uint64_t>(lease_ms_);
-  deadline_ms_ = 0;
   wakes.promoted = first->second.reader;
   wakes.serial = serial_;
   wakes.ask = for_all_;

@@ -16,8 +16,8 @@
 //
 // While it is leased a reader who finds nothing waits, if it may, or is told nil; one who finds a value past its soft
 // TTL gets that. What a reader finds may end the lease too: somebody past this process has set the key. That is known
-// only if the read was sent after the lease was granted: where a key expires, replies of before and after are under
-// way.
+// only if the read was sent after the lease was granted, or nothing was found: where a key expires, replies of before
+// and after are under way.
 //
 // Early refresh: a reader who finds a value whose (soft) TTL ends in `left` is told nil, and has the lease, if
 //   -delta * beta * ln(u) >= left,    u uniform in (0, 1],    delta: how long the key takes to compute
@@ -206,6 +206,7 @@ class KeyLease {
   Told on_nothing(const StampedeRule& rule, const Finding& finding, const LeaseReader& reader,
                   const LeaseMoment& moment);
   Told on_value(const StampedeRule& rule, const Finding& finding, const LeaseReader& reader, const LeaseMoment& moment);
+  void note_absence(const Finding& finding, uint64_t now_ms);
   void pass_on(const LeaseMoment& moment, LeaseWakes& wakes);
   void lapse(const LeaseMoment& moment, LeaseWakes& wakes);
   void end(LeaseWakes& wakes);
@@ -224,6 +225,7 @@ class KeyLease {
   uint64_t serial_ = 0;
   uint64_t granted_ms_ = 0, end_ms_ = 0;
   int64_t lease_ms_ = 0;
+  uint64_t known_ms_ = 0;     // what was sent later, and finds something else, finds what has been set since
   uint64_t deadline_ms_ = 0;  // of the value that was there when it was granted; 0: there was none
   uint64_t barred_until_ms_ = 0;
   uint64_t waits_since_ms_ = 0;          // when the lease last went to another client: who waits waits anew

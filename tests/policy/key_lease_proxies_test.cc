@@ -118,6 +118,17 @@ TEST(KeyLeaseForAllProxies, NodeGrantsItForAnOldValue) {
   EXPECT_TRUE(key.lease.hides_from(1, key.now_ms));
 }
 
+TEST(KeyLeaseForAllProxies, OldValueThatHasGoneMeanwhileIsNotHidden) {
+  LeaseBench key = shared();
+  key.rule.stale_ms = 30'000;
+  const Told told = key.asked(1, key.grant(1, value(5)), granted(nothing()));
+  EXPECT_EQ(told.what, What::kLease);
+  EXPECT_EQ(told.kind, LeaseKind::kCold);
+  EXPECT_FALSE(key.lease.hides_from(1, key.now_ms));
+  EXPECT_EQ(key.tell(2, value(40'000)), What::kFound);
+  EXPECT_FALSE(key.lease.is_leased()) << "somebody has set it";
+}
+
 TEST(KeyLeaseForAllProxies, ValueThatHasComeMeanwhileEndsTheLease) {
   for (const bool cold : {false, true}) {
     for (const bool is_granted : {false, true}) {

@@ -83,6 +83,16 @@ TEST(KeyLeaseSoftTtl, OldValueIsThereStillWhenItsNodeCanBeAskedAgain) {
   EXPECT_TRUE(key.lease.hides_from(1, key.now_ms));
 }
 
+TEST(KeyLeaseSoftTtl, OldValueIsStillTheOldOneAfterAPromotion) {
+  LeaseBench key = soft();
+  const uint64_t serial = key.grant(1, value(kStaleMs));
+  key.read(2, failed());
+  key.holder_gone(serial);
+  ASSERT_TRUE(key.wakes.promoted);
+  EXPECT_EQ(key.tell(3, value(kStaleMs - 10)), What::kOld);
+  EXPECT_EQ(key.lease.holder(), 2u);
+}
+
 TEST(KeyLeaseSoftTtl, ValueWhoseEndHasMovedIsAnotherOneAndEndsTheLease) {
   LeaseBench key = soft();
   const uint64_t serial = key.grant(1, value(kStaleMs));
@@ -93,6 +103,32 @@ TEST(KeyLeaseSoftTtl, ValueWhoseEndHasMovedIsAnotherOneAndEndsTheLease) {
   key.grant(1, value(kStaleMs));
   EXPECT_EQ(key.tell(2, value(Finding::kForever)), What::kFound);
   EXPECT_FALSE(key.lease.is_leased());
+}
+
+TEST(KeyLeaseSoftTtl, OldValueThatWasReadBeforeItWentDoesNotEndTheLease) {
+  LeaseBench key = soft();
+  const uint64_t serial = key.grant(1, value(5));
+  Finding old = value(1);
+  old.sent_ms = key.now_ms + 4;
+  key.now_ms += 5;
+  key.read(2, nothing());
+  EXPECT_EQ(key.tell(3, old), What::kOld) << "its reply came on another connection";
+  EXPECT_TRUE(key.wakes_nobody());
+  EXPECT_TRUE(key.lease.is_held(serial));
+  old.sent_ms = key.now_ms + 1;
+  key.read(3, old);
+  EXPECT_EQ(clients(key.wakes.again), (Clients{2}));
+}
+
+TEST(KeyLeaseSoftTtl, ReadThatWasSentBeforeTheOldValueWasSetHasNotSeenItGo) {
+  LeaseBench key = soft();
+  const uint64_t serial = key.grant(1, value(kStaleMs));
+  Finding absent = nothing();
+  absent.sent_ms = key.now_ms - 1;
+  EXPECT_EQ(key.tell(2, absent), What::kWait);
+  EXPECT_EQ(key.tell(3, value(kStaleMs)), What::kOld);
+  EXPECT_TRUE(key.lease.is_held(serial));
+  EXPECT_TRUE(key.lease.hides_from(1, key.now_ms));
 }
 
 TEST(KeyLeaseSoftTtl, ValueIsHiddenFromTheHolderWhileItsLeaseLives) {
