@@ -112,10 +112,10 @@ bool refuse(Session& session, const CommandSpec& spec) {
 }
 
 TtlVerdict judge(Worker& worker, const TtlRule& rule, const Command& command, const CommandSpec& spec,
-                 std::string& rewritten) {
+                 std::string& rewritten, bool drop_nx = false) {
   Transport& transport = worker.transport();
   const policy::TtlContext context{
-      .wall_ms = transport.wall_clock_us() / 1000, .random = transport.random(), .drop_nx = false};
+      .wall_ms = transport.wall_clock_us() / 1000, .random = transport.random(), .drop_nx = drop_nx};
   return policy::judge_ttl(rule, spec.ttl, command, context, rewritten);
 }
 
@@ -126,13 +126,19 @@ void count(Worker& worker, const TtlRule& rule, const TtlVerdict& verdict) {
   if (verdict.clamped) stats.ttl_clamped.add();
 }
 
+// Who computes a value that is there all the same.
+bool was_told_nil(const Session& session) {
+  const Touch& touch = session.touch();
+  return touch && !touch.is_read() && touch.object()->overwrites;
+}
+
 // A command that says a TTL, or might.
 bool apply_to_saying(Session& session, const Command& command, const CommandSpec& spec, uint16_t slot) {
   Worker& worker = session.worker();
   const TtlRule* rule = ttl_rule(worker, command.arg(spec.only_key));
   if (!rule) return false;
   std::string& rewritten = worker.scratch_text();
-  const TtlVerdict verdict = judge(worker, *rule, command, spec, rewritten);
+  const TtlVerdict verdict = judge(worker, *rule, command, spec, rewritten, was_told_nil(session));
   if (verdict.form == TtlVerdict::Form::kAddPExpire) return send_with_follow_ups(session, command, spec, slot);
   if (verdict.without && rule->mode == TtlRule::Mode::kReject) {
     // With NX, XX or PERSIST it depends on what is there.

@@ -144,6 +144,7 @@ class Session final : public Endpoint {
   }
   /// What its next request touches of the near cache; the request takes it.
   void set_touch(Touch touch) { touch_ = touch; }
+  const Touch& touch() const { return touch_; }
   Touch take_touch() { return std::exchange(touch_, {}); }
   /// The command that was begun last is to come again.
   void put_off_command() { skip_next_ = std::exchange(skip_this_, false); }
