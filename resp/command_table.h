@@ -59,7 +59,7 @@ enum class Action : uint8_t {
   kMemoryStats,
   kLongestText,  // of the masters' answers: advice
   kClusterInfo, kClusterSlots, kClusterShards, kClusterNodes, kClusterKeySlot, kClusterMyId,
-  kClusterHelp, kCorralHelp, kCorralStats, kCorralTopology, kCorralReload, kCorralRules, kCorralRule, kCorralCache,
+  kClusterHelp, kCorralHelp, kCorralStats, kCorralTopology, kCorralReload, kCorralRules, kCorralRule, kCorralCache, kCorralLeases,
   kRole,    // as a master without replicas
   kHangUp,  // closes the connection without a reply
   kMulti, kExec, kDiscard, kWatch, kUnwatch, kWait,

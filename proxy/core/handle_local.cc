@@ -165,6 +165,8 @@ LocalFunction function_of(Action action) {
       return local_corral_reload;
     case Action::kCorralRules:
       return local_corral_rules;
+    case Action::kCorralLeases:
+      return local_corral_leases;
     case Action::kCorralCache:
       return local_corral_cache;
     case Action::kCorralRule:

@@ -40,6 +40,18 @@ Leases::Leases(Worker& worker, policy::LeaseTable& table) : worker_(worker), tab
 
 Leases::~Leases() = default;
 
+void Leases::RuleCounters::add(const RuleCounters& other) {
+  granted += other.granted;
+  filled += other.filled;
+  lapsed += other.lapsed;
+  waits += other.waits;
+  waits_filled += other.waits_filled;
+  waits_timed_out += other.waits_timed_out;
+  stale_served += other.stale_served;
+  early_refreshes += other.early_refreshes;
+  for (size_t i = 0; i < kBuckets; ++i) compute_ms[i] += other.compute_ms[i];
+}
+
 const policy::Rule* Leases::rule_of(std::string_view key) const { return worker_.policies().rules.find(key); }
 
 Leases::RuleCounters& Leases::counters_of(std::string_view key) {

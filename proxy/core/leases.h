@@ -133,6 +133,9 @@ class Leases {
     static constexpr size_t kBuckets = 18;        // of times to compute: less than 1 ms, 2 ms, 4 ms ... 65 s, more
     std::array<uint64_t, kBuckets> compute_ms{};  // how many
     double mean_compute_ms = 0;                   // moving
+
+    /// Counts, but no mean.
+    void add(const RuleCounters& other);
   };
   const std::map<std::string, RuleCounters>& counters() const { return counters_; }
 

@@ -34,7 +34,8 @@ void local_corral_help(Session& session, const Command&) {
               "    Return the rule that applies to a key, if one does.", "RELOAD",
               "    Load the settings again; rules, guard and log level take effect at once, or nothing does.",
               "CACHE STATS", "    Return what the near cache holds and has done, also by rule.", "CACHE PURGE <glob>",
-              "    Drop the keys that match from the near cache, and return how many there were.", "HELP",
+              "    Drop the keys that match from the near cache, and return how many there were.", "LEASES",
+              "    Return the leases that are out, and what the leases of each rule have done.", "HELP",
               "    Print this help."});
 }
 
