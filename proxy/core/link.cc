@@ -34,29 +34,6 @@ Link::~Link() {
   if (socket_) worker_.transport().close(socket_);
 }
 
-void Link::push(const Request& request, std::string_view bytes) {
-  if (request.flags & kWrites) request.session->note_written(node_);
-  if (request.flags & kPiece) [[unlikely]]
-    static_cast<Piece*>(request.task)->begin();
-  if (unsent_++ == 0) gathering_since_ms_ = worker_.now_ms();
-  const char* at = log_.append(bytes);
-  pendings_.push({request, at, static_cast<uint32_t>(bytes.size()), worker_.now_ms()});
-  worker_.add_inflight_bytes(bytes.size());
-}
-
-void Link::send(const Request& request, std::string_view bytes) {
-  if ((request.flags & (kScript | kPiece)) && request.session) [[unlikely]]
-    tell_scripts(bytes, (request.flags & (kPiece | kScript)) == kPiece);
-  submit(request, bytes);
-}
-
-void Link::submit(const Request& request, std::string_view bytes) {
-  push(request, bytes);
-  if (state_ == State::kIdle) [[unlikely]]
-    connect();
-  if (!dirty) worker_.flush_later(this);
-}
-
 void Link::send_asking(const Request& request, std::string_view bytes) {
   if (request.flags & (kScript | kPiece)) tell_scripts(bytes, (request.flags & (kPiece | kScript)) == kPiece);
   Request asking;

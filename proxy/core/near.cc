@@ -275,7 +275,8 @@ void Near::foresee(std::string_view bytes) const {
 }
 
 void Near::end_unused_touch(Session& session) {
-  if (const Touch touch = session.take_touch()) touches_.end(touch, session, {});
+  if (session.has_touch()) [[unlikely]]
+    touches_.end(session.take_touch(), session, {});
 }
 
 // A failure has seen nothing of the key, so that what is known of it may still be used.

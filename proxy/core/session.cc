@@ -133,14 +133,7 @@ void Session::reply_error(std::string_view text) {
   reply(out);
 }
 
-void Session::forward(std::string_view bytes, uint16_t slot, uint8_t flags) {
-  const Request request = request_for_reply(slot, flags);
-  if ((modes_ & kWatching) && transaction_->forward_watched(request, bytes)) [[unlikely]]
-    return;
-  worker_.send(request, bytes);
-}
-
-Request Session::request_for_reply(uint16_t slot, uint8_t flags) {
+[[gnu::always_inline]] inline Request Session::make_request(uint16_t slot, uint8_t flags) {
   add_reference();
   Request request;
   request.session = this;
@@ -153,6 +146,16 @@ Request Session::request_for_reply(uint16_t slot, uint8_t flags) {
   request.tracked = tracked_;
   return request;
 }
+
+// Here the request is not built in memory first (Worker::send()).
+void Session::forward(std::string_view bytes, uint16_t slot, uint8_t flags) {
+  const Request request = make_request(slot, flags);
+  if ((modes_ & kWatching) && transaction_->forward_watched(Request(request), bytes)) [[unlikely]]
+    return;
+  worker_.send(request, bytes);
+}
+
+Request Session::request_for_reply(uint16_t slot, uint8_t flags) { return make_request(slot, flags); }
 
 Request Session::request_for_push() {
   const bool off = std::exchange(replies_off_, false), skip = std::exchange(skip_this_, false);

@@ -146,6 +146,7 @@ class Session final : public Endpoint {
   void set_touch(Touch touch) { touch_ = touch; }
   const Touch& touch() const { return touch_; }
   Touch take_touch() { return std::exchange(touch_, {}); }
+  bool has_touch() const { return static_cast<bool>(touch_); }
   /// The command that was begun last is to come again.
   void put_off_command() { skip_next_ = std::exchange(skip_this_, false); }
 
@@ -257,6 +258,7 @@ class Session final : public Endpoint {
   KeyMarks near_reads;     // under way past the near cache, of keys that it is for
 
  private:
+  Request make_request(uint16_t slot, uint8_t flags);
   std::string flags() const;
   size_t consume(const char* data, size_t size, resp::RequestScanner& scanner);
   size_t complete_input(const char* data, size_t size);

@@ -2,11 +2,12 @@
 // nothing was kept, or what a NearTouch says. The second is what a load without locality consists of, so it is all in
 // here: no object is taken from a pool for it, and none looked for when the reply comes.
 //
-// Twelve bytes, which fit between the members of a Request.
+// Twelve bytes, which fit between the members of a Request. They are written and read as the same two words, since a
+// read that spans several writes has to wait until these have reached the cache.
 #pragma once
 
+#include <bit>
 #include <cstdint>
-#include <cstring>
 
 #include "policy/near_cache.h"
 
@@ -17,31 +18,24 @@ struct NearTouch;
 class Touch {
  public:
   Touch() = default;
-  explicit Touch(NearTouch* touch) : kind_(Kind::kObject) { std::memcpy(what_, &touch, sizeof touch); }
+  explicit Touch(NearTouch* touch) : what_(std::bit_cast<uint64_t>(touch)), kind_(kObject) {}
   /// `seen` is known.
-  explicit Touch(const policy::NearTouched& read) : seen_(static_cast<uint16_t>(read.seen)), kind_(Kind::kRead) {
-    std::memcpy(what_, &read.hash, sizeof read.hash);
-  }
+  explicit Touch(const policy::NearTouched& read) : what_(read.hash), kind_(kRead | read.seen) {}
 
-  explicit operator bool() const { return kind_ != Kind::kNone; }
-  bool is_read() const { return kind_ == Kind::kRead; }
-  policy::NearTouched read() const { return {value<uint64_t>(), seen_}; }
-  NearTouch* object() const { return value<NearTouch*>(); }
+  explicit operator bool() const { return kind_ != kNone; }
+  bool is_read() const { return kind_ >= kRead; }
+  policy::NearTouched read() const { return {what_, kind_ & (kRead - 1)}; }
+  NearTouch* object() const { return std::bit_cast<NearTouch*>(what_); }
 
  private:
-  enum class Kind : uint8_t { kNone, kRead, kObject };
+  static constexpr uint32_t kNone = 0, kObject = 1;
+  static constexpr uint32_t kRead = 1u << 16;  // and what was seen, which takes sixteen bits
 
-  template <class T>
-  T value() const {
-    static_assert(sizeof(T) == sizeof what_);
-    T out;
-    std::memcpy(&out, what_, sizeof out);
-    return out;
-  }
+  using Word [[gnu::aligned(4)]] = uint64_t;
 
-  uint32_t what_[2] = {};  // a hash, or the address of a NearTouch
-  uint16_t seen_ = 0;
-  Kind kind_ = Kind::kNone;
+  Word what_ = 0;  // a hash, or the address of a NearTouch
+  uint32_t kind_ = kNone;
 };
+static_assert(sizeof(Touch) == 12);
 
 }  // namespace corral::core

@@ -85,13 +85,16 @@ class Worker {
   std::string& scratch_text() { return scratch_text_; }
 
   /// Sends a request to the owner of its slot, behind what is held for its session and slot.
+  // All that an ordinary request needs is inline, and the rare ways get a copy of it: so it is built in registers and
+  // written once, where it stays. A copy of what has just been written member by member would have to wait until all
+  // stores before that have reached the cache, which here took longer than everything else.
   void send(Request request, std::string_view bytes) {
     request.order = request.session->next_order();
-    if (request.session->holds() > 0 && holds_.queue_behind(request, bytes)) [[unlikely]]
+    if (request.session->holds() > 0 && holds_.queue_behind(Request(request), bytes)) [[unlikely]]
       return;
     Link* link = usable_link(map_->owner[request.slot], request.session->link_kind());
     if (!link) [[unlikely]]
-      return send_unusable(request, bytes);
+      return send_unusable(Request(request), bytes);
     link->send(request, bytes);
   }
   /// Sends a request to one node; it is neither held nor sent elsewhere (kNodeBound), an error of ours is its reply
@@ -266,5 +269,30 @@ class Worker {
   std::unique_ptr<Near> near_;
   std::unique_ptr<Leases> leases_;
 };
+
+// --- a Link's part of Worker::send() ---
+
+inline void Link::push(const Request& request, std::string_view bytes) {
+  if (request.flags & kWrites) request.session->note_written(node_);
+  if (request.flags & kPiece) [[unlikely]]
+    static_cast<Piece*>(request.task)->begin();
+  if (unsent_++ == 0) gathering_since_ms_ = worker_.now_ms();
+  const char* at = log_.append(bytes);
+  pendings_.push({request, at, static_cast<uint32_t>(bytes.size()), worker_.now_ms()});
+  worker_.add_inflight_bytes(bytes.size());
+}
+
+inline void Link::submit(const Request& request, std::string_view bytes) {
+  push(request, bytes);
+  if (state_ == State::kIdle) [[unlikely]]
+    connect();
+  if (!dirty) worker_.flush_later(this);
+}
+
+inline void Link::send(const Request& request, std::string_view bytes) {
+  if ((request.flags & (kScript | kPiece)) && request.session) [[unlikely]]
+    tell_scripts(bytes, (request.flags & (kPiece | kScript)) == kPiece);
+  submit(request, bytes);
+}
 
 }  // namespace corral::core
