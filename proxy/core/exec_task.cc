@@ -201,7 +201,7 @@ void ExecTask::done_one() {
 }
 
 void ExecTask::finish(std::string_view reply) {
-  session_.resume(Session::kWalk);
+  if (link_ || any_own_) session_.resume(Session::kWalk);
   session_.worker().answer(whole_, reply);
   delete this;
 }

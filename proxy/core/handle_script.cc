@@ -31,7 +31,7 @@ class KeylessScript final : public Task {
 
   void on_reply(uint32_t, std::string_view reply) override {
     if (reply[0] == '-' && reply.find(kNonLocalKey) != reply.npos && try_next()) return;
-    session_.resume(Session::kWalk);
+    if (paused_) session_.resume(Session::kWalk);
     session_.worker().answer(whole_, reply);
     delete this;
   }
@@ -53,6 +53,7 @@ class KeylessScript final : public Task {
     const auto& masters = session_.worker().map().masters;
     if (++tried_ >= masters.size() || !session_.open()) return false;
     session_.pause(Session::kWalk);
+    paused_ = true;
     send(masters[(session_.id() + tried_) % masters.size()].first_slot);
     return true;
   }
@@ -61,6 +62,7 @@ class KeylessScript final : public Task {
   const Request whole_;  // holds a reference to the session
   const std::string bytes_;
   size_t tried_ = 0;
+  bool paused_ = false;
 };
 
 bool declares_keys(Session& session, const Command& command, const CommandSpec& spec) {

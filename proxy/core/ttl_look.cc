@@ -67,7 +67,7 @@ TtlLook::TtlLook(Session& session, std::vector<Item> items, Then then)
     : session_(session), worker_(session.worker()), items_(std::move(items)), then_(std::move(then)) {}
 
 void TtlLook::start(Session& session, std::vector<Item> items, uint16_t slot, Link* link, Then then) {
-  session.pause(Session::kWalk);
+  session.pause(Session::kLookup);
   session.add_reference();
   (new TtlLook(session, std::move(items), std::move(then)))->ask(slot, link);
 }
@@ -130,7 +130,7 @@ void TtlLook::judge() {
     error = "TTLREQUIRED the key '" + *lacking +
             "' would be left without a time to live, which a rule of this proxy demands";
   }
-  session_.resume(Session::kWalk);
+  session_.resume(Session::kLookup);
   then_(error, items_);
   session_.release();
   delete this;

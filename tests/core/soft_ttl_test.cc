@@ -170,6 +170,17 @@ TEST_F(SoftTtlTest, KeepTtlDoesNotKeepWhatIsOver) {
   EXPECT_EQ(answered("+OK\r\n"), "+OK\r\n");
 }
 
+TEST_F(SoftTtlTest, NothingOvertakesWhatIsLookedAt) {
+  EXPECT_EQ(sent("MULTI\r\nINCR off{bar}\r\nEXEC\r\nSET off{bar} 1 KEEPTTL\r\nGET bar\r\n"),
+            (Commands{"MULTI", "INCR off{bar}", "EXEC", "PTTL off{bar}"}));
+  stage.received(client);
+  EXPECT_EQ(answered("+OK\r\n+QUEUED\r\n*1\r\n:1\r\n"), "*1\r\n:1\r\n");
+  EXPECT_EQ(stage.taken(kNodeA), Commands{});
+  stage.answer(kNodeA, ":-1\r\n");
+  EXPECT_EQ(stage.taken(kNodeA), (Commands{"SET off{bar} 1 KEEPTTL", "GET bar"}));
+  EXPECT_EQ(answered("+OK\r\n$1\r\nx\r\n"), "+OK\r\n$1\r\nx\r\n");
+}
+
 TEST_F(SoftTtlTest, KeepTtlOfWhatIsOverGetsTheDefault) {
   EXPECT_EQ(sent("SET bar 1 KEEPTTL\r\n"), Commands{"PTTL bar"});
   stage.answer(kNodeA, ":5\r\n");
