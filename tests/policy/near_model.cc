@@ -11,7 +11,7 @@ class Model::Asker {
   Asker(Model& model, Client& client, Op& op, int place)
       : model_(model), client_(client), op_(op), place_(place), key_(op.keys[place]) {}
 
-  void serve(const KeyReply& reply) {
+  void serve(const KeyReply& reply, uint64_t) {
     version_ = model_.parse(reply, client_, key_, op_.command);
     model_.check_age("served", key_, version_, model_.now_);
     ++model_.counts_.served;
@@ -34,7 +34,7 @@ class Model::Asker {
     fill_->hash = KeyTable::hash(model_.keys_[key_]);
     return *fill_;
   }
-  void read_plainly(NearTouched touched) {
+  void read_plainly(NearTouched touched, uint64_t) {
     op_.touched.push_back(touched);
     client_.reads.mark(key_);
   }
@@ -156,11 +156,12 @@ bool Model::read_ttl(Client& client, Op& op) {
 bool Model::read_many(Client& client, Op& op) {
   std::array<bool, 3> served{};
   for (int place = 0; place < op.count; ++place) {
-    const auto serve = [&](const KeyReply& reply) {
+    const auto serve = [&](const KeyReply& reply, uint64_t) {
       op.seen[place] = parse(reply, client, op.keys[place], op.command);
       check_age("glanced at", op.keys[place], op.seen[place], now_);
       served[place] = true;
       ++counts_.glances;
+      return true;
     };
     const NearRead read = read_of(client, op.keys[place], op.command);
     if (cache_.glance(

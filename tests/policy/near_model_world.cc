@@ -317,7 +317,7 @@ void Model::check_nothing_left(int key) {
   NearRead all = read_of(clients_[0], key, 0);
   all.own_fills = all.own_touches = true;
   const auto glance = cache_.glance(
-      all, time(), [this] { return time(); }, [](const KeyReply&) {});
+      all, time(), [this] { return time(); }, [](const KeyReply&, uint64_t) { return true; });
   if (glance == NearCache::Glance::kWait) violate("something is left under way of key " + std::to_string(key));
   uint64_t version;
   do version = nodes_.write(key, {});
