@@ -117,6 +117,7 @@ class LeaseTable {
     mutable std::mutex mutex;
     std::unordered_map<Key, KeyLease, Hash, Same> leases;
     uint64_t serials = 0;
+    size_t refusals = 0;  // that are to come before room is looked for again
     std::array<std::atomic<uint32_t>, kCounters> writes{};
   };
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <memory>
 #include <set>
 #include <string>
 #include <thread>
@@ -273,6 +274,23 @@ TEST(LeaseTable, FullForgetsNeitherBarredKeysNorThoseThatAreWritten) {
   EXPECT_EQ(bench.read(other.key, 3, barred_ms).what, What::kLease);
   EXPECT_EQ(bench.read(barred.key, 4, barred_ms).what, What::kNil) << "still";
   EXPECT_EQ(bench.read(written.key, 5, barred_ms + KeyLease::kBarMs).what, What::kLease) << "in the barred one's place";
+}
+
+TEST(LeaseTable, FullOfLeasesIsNotSearchedForEachWhoAsks) {
+  constexpr size_t kMost = 160;
+  Bench bench(kMost * kShards);
+  std::vector<std::unique_ptr<Named>> keys;
+  for (size_t i = 0; i < kMost; ++i) {
+    keys.push_back(std::make_unique<Named>(std::to_string(i)));
+    ASSERT_EQ(bench.read(keys.back()->key, 1).what, What::kLease);
+  }
+  const Named other("other");
+  EXPECT_EQ(bench.read(other.key, 2).what, What::kNil);
+  bench.set(keys[0]->key, "a");
+  size_t refused = 0;
+  while (bench.read(other.key, 2).what == What::kNil) ASSERT_LT(++refused, kMost);
+  EXPECT_EQ(refused, kMost / 16);
+  EXPECT_EQ(bench.table.keys(), kMost);
 }
 
 TEST(LeaseTable, FullReleasesWhatTheNodeHasGranted) {
