@@ -18,9 +18,15 @@ KeyLease* LeaseTable::find_or_add(Shard& shard, const LeaseKey& key, uint64_t no
   return &shard.leases.try_emplace(Key{std::string(key.key), key.hash, key.database}).first->second;
 }
 
-// What takes long to find is forgotten in a heap rather than one by one, and so seldom.
+// What takes long to find is forgotten in a heap rather than one by one, and so seldom. Where little is found, some who
+// ask are refused before it is looked for again: a search must not cost each of them the time of all.
 bool LeaseTable::make_room(Shard& shard, uint64_t now_ms) {
-  std::erase_if(shard.leases, [&](const auto& item) { return item.second.is_idle(now_ms); });
+  if (shard.refusals > 0) {
+    --shard.refusals;
+    return false;
+  }
+  const size_t found = std::erase_if(shard.leases, [&](const auto& item) { return item.second.is_idle(now_ms); });
+  shard.refusals = std::max(most_of_shard_ / 16, found) - found;
   return shard.leases.size() < most_of_shard_;
 }
 

@@ -2,8 +2,8 @@
 // one key is policy/key_lease.h; here are the look-up, the locks, the bound, and the order of reads and writes.
 //
 // A read's reply may be older than a write that has been answered meanwhile. So each read is marked when it is sent
-// (mark()), and one that has found nothing is judged only if no write of its key has ended since; otherwise it is to be
-// made again. Keys share the counters by their hash: a wrong "again" costs one read.
+// (mark()), and one that has found nothing, or a value that may be due, is judged only if no write of its key has ended
+// since; otherwise it is to be made again. Keys share the counters by their hash: a wrong "again" costs one read.
 //
 // Any thread may call anything. Whoever is to be woken is returned, for the caller to tell them (by their workers'
 // inboxes), after the lock is let go.
@@ -117,6 +117,7 @@ class LeaseTable {
     mutable std::mutex mutex;
     std::unordered_map<Key, KeyLease, Hash, Same> leases;
     uint64_t serials = 0;
+    size_t refusals = 0;  // that are to come before room is looked for again
     std::array<std::atomic<uint32_t>, kCounters> writes{};
   };
 

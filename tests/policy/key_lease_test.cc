@@ -225,17 +225,6 @@ TEST(KeyLease, InvalidationLetsThemReadAgainUnlessAWriteUnderWayWill) {
 
 // --- the lease goes to who waits ---
 
-void expect_promoted(const LeaseBench& key, uint64_t client) {
-  ASSERT_TRUE(key.wakes.promoted);
-  EXPECT_EQ(key.wakes.promoted->client, client);
-  EXPECT_FALSE(key.wakes.ask);
-  EXPECT_TRUE(key.lease.is_held(key.wakes.serial));
-  EXPECT_EQ(key.lease.holder(), client);
-  EXPECT_EQ(key.lease.kind(), LeaseKind::kCold);
-  EXPECT_EQ(key.lease.end_ms(), key.now_ms + LeaseBench::kLeaseMs);
-  EXPECT_TRUE(key.wakes.filled.empty() && key.wakes.again.empty() && key.wakes.nil.empty());
-}
-
 TEST(KeyLease, DelPromotesTheFirstWhoWaits) {
   LeaseBench key;
   key.grant(1);
@@ -294,120 +283,6 @@ TEST(KeyLease, WhoLeavesIsNeitherPromotedNorWoken) {
   key.lease.leave(second.place);
   key.set("a");
   EXPECT_TRUE(key.wakes_nobody());
-}
-
-// --- time ---
-
-TEST(KeyLease, EndOfTheLeasePromotesTheFirstWhoWaits) {
-  LeaseBench key;
-  key.grant(1);
-  key.read(2, nothing());
-  key.pass(LeaseBench::kLeaseMs - 1);
-  EXPECT_TRUE(key.wakes_nobody());
-  EXPECT_FALSE(key.wakes.lapsed);
-  key.pass(1);
-  EXPECT_TRUE(key.wakes.lapsed);
-  expect_promoted(key, 2);
-}
-
-TEST(KeyLease, EndOfTheLeaseIsNoticedByAReadToo) {
-  LeaseBench key;
-  key.grant(1);
-  key.read(2, nothing());
-  key.now_ms += LeaseBench::kLeaseMs;
-  EXPECT_EQ(key.tell(3, nothing()), What::kWait);
-  EXPECT_TRUE(key.wakes.lapsed);
-  expect_promoted(key, 2);
-}
-
-TEST(KeyLease, EndOfALeaseThatNobodyWaitsForLetsTheNextReaderHaveIt) {
-  LeaseBench key;
-  const uint64_t serial = key.grant(1);
-  key.now_ms += LeaseBench::kLeaseMs;
-  const Told told = key.read(1, nothing());
-  EXPECT_EQ(told.what, What::kLease);
-  EXPECT_NE(told.serial, serial);
-  EXPECT_TRUE(key.wakes.lapsed);
-}
-
-TEST(KeyLease, SecondLapseInARowBarsTheKeyForTwoMinutes) {
-  LeaseBench key;
-  key.grant(1);
-  key.read(2, nothing());
-  key.read(3, nothing());
-  key.pass(LeaseBench::kLeaseMs);
-  expect_promoted(key, 2);
-  key.pass(LeaseBench::kLeaseMs);
-  EXPECT_TRUE(key.wakes.lapsed);
-  EXPECT_FALSE(key.wakes.promoted);
-  EXPECT_EQ(clients(key.wakes.nil), (Clients{3}));
-  EXPECT_FALSE(key.lease.is_leased());
-  EXPECT_FALSE(key.lease.is_idle(key.now_ms));
-
-  key.pass(KeyLease::kBarMs - 1);
-  EXPECT_EQ(key.tell(4, nothing()), What::kNil);
-  key.pass(1);
-  EXPECT_TRUE(key.lease.is_idle(key.now_ms));
-  EXPECT_EQ(key.tell(4, nothing()), What::kLease);
-  key.pass(LeaseBench::kLeaseMs);
-  EXPECT_EQ(key.tell(4, nothing()), What::kLease) << "one lapse more bars nothing";
-}
-
-TEST(KeyLease, SetLiftsTheBar) {
-  LeaseBench key;
-  key.lapse(1);
-  key.lapse(2);
-  EXPECT_EQ(key.tell(3, nothing()), What::kNil);
-  key.set("a");
-  EXPECT_EQ(key.tell(3, nothing()), What::kLease);
-}
-
-TEST(KeyLease, DelDoesNotLiftTheBar) {
-  LeaseBench key;
-  key.lapse(1);
-  key.lapse(2);
-  key.remove();
-  EXPECT_EQ(key.tell(3, nothing()), What::kNil);
-}
-
-TEST(KeyLease, SetBetweenTwoLapsesMakesThemNoneInARow) {
-  LeaseBench key;
-  key.lapse(1);
-  key.set("late");
-  key.lapse(2);
-  EXPECT_EQ(key.tell(3, nothing()), What::kLease);
-}
-
-TEST(KeyLease, GoneHoldersAreNoLapses) {
-  LeaseBench key;
-  key.lapse(1);
-  key.holder_gone(key.grant(2));
-  key.remove();
-  EXPECT_EQ(key.tell(3, nothing()), What::kLease);
-}
-
-TEST(KeyLease, WaitIsOverWhenItsTimeIs) {
-  LeaseBench key;
-  key.grant(1);
-  key.now_ms += 10;
-  const Told told = key.read(2, nothing());
-  const uint64_t until_ms = key.now_ms + LeaseBench::kWaitMs;
-  EXPECT_EQ(key.lease.on_wait_over(told.place, until_ms - 1), until_ms);
-  EXPECT_EQ(key.lease.waiting(), 1u);
-  EXPECT_EQ(key.lease.on_wait_over(told.place, until_ms), std::nullopt);
-  EXPECT_EQ(key.lease.waiting(), 0u);
-  EXPECT_EQ(key.lease.on_wait_over(told.place, key.now_ms), std::nullopt);
-}
-
-TEST(KeyLease, WaitStartsAnewAtAPromotion) {
-  LeaseBench key;
-  const uint64_t serial = key.grant(1);
-  key.read(2, nothing());
-  const Told third = key.read(3, nothing());
-  key.now_ms += 200;
-  key.holder_gone(serial);
-  EXPECT_EQ(key.lease.on_wait_over(third.place, key.now_ms + 100), key.now_ms + LeaseBench::kWaitMs);
-  EXPECT_EQ(key.lease.on_wait_over(third.place, key.now_ms + LeaseBench::kWaitMs), std::nullopt);
 }
 
 TEST(KeyLease, IsIdleOnlyIfNothingIsLost) {

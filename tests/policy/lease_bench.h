@@ -1,6 +1,8 @@
 // One key's lease on the bench, for its tests: who reads and writes the key, at a time that stands still unless moved.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -115,5 +117,17 @@ class LeaseBench {
   }
   uint64_t serials_ = 0;
 };
+
+/// The lease is this client's now, as if nothing had been before, and nobody else has been woken.
+inline void expect_promoted(const LeaseBench& key, uint64_t client) {
+  ASSERT_TRUE(key.wakes.promoted);
+  EXPECT_EQ(key.wakes.promoted->client, client);
+  EXPECT_FALSE(key.wakes.ask);
+  EXPECT_TRUE(key.lease.is_held(key.wakes.serial));
+  EXPECT_EQ(key.lease.holder(), client);
+  EXPECT_EQ(key.lease.kind(), LeaseKind::kCold);
+  EXPECT_EQ(key.lease.end_ms(), key.now_ms + LeaseBench::kLeaseMs);
+  EXPECT_TRUE(key.wakes.filled.empty() && key.wakes.again.empty() && key.wakes.nil.empty());
+}
 
 }  // namespace corral::policy

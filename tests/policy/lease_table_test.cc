@@ -1,17 +1,15 @@
-// The table of leases: its look-up, its bound, the order of reads and writes, and many threads at once. What happens to
-// one key is tested in key_lease_test.cc.
+// The table of leases: its look-up, its bound, the order of reads and writes. What happens to one key is tested in
+// key_lease_test.cc.
 #include "policy/lease_table.h"
 
 #include <gtest/gtest.h>
 
-#include <array>
+#include <memory>
 #include <set>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "lease_bench.h"
-#include "policy/key_table.h"
 
 namespace corral::policy {
 namespace {
@@ -213,6 +211,55 @@ TEST(LeaseTable, HiddenDeadlineIsTheHoldersOnly) {
   EXPECT_EQ(bench.table.hidden_deadline_ms(one.key, 2, kNow), 0u);
 }
 
+TEST(LeaseTable, ValueThatNoNodeCouldTakeIsFoundUntilTheLeaseEnds) {
+  Bench bench;
+  const Named one("one"), other("other");
+  bench.read(one.key, 1);
+  EXPECT_EQ(bench.table.find_fed(one.key, kNow), nullptr);
+  const LeaseTable::Write write{
+      .what = LeaseWrite::kValue, .feeds = true, .value = std::make_shared<const std::string>("a")};
+  bench.table.end_write(one.key, write, LeaseOutcome::kNodeGone, kNow, bench.wakes);
+  ASSERT_NE(bench.table.find_fed(one.key, kNow), nullptr);
+  EXPECT_EQ(*bench.table.find_fed(one.key, kNow), "a");
+  EXPECT_EQ(bench.table.find_fed(other.key, kNow), nullptr);
+  EXPECT_EQ(bench.table.find_fed(one.key, kNow + static_cast<uint64_t>(kRule.lease_ms)), nullptr);
+}
+
+TEST(LeaseTable, LeasesAtNodesAreCountedByDatabase) {
+  Bench bench;
+  StampedeRule rule;
+  rule.for_all_proxies = true;
+  const Named here("here"), elsewhere("elsewhere", 1), asked("asked", 2), seven("seven", 3, 0, 7);
+  const auto ask = [&](const LeaseKey& key, const KeyLease::Asked& asked_for) {
+    const LeaseReader reader{.client = 1};
+    const Told told = bench.table.on_read(key, rule, nothing(), reader, {.now_ms = kNow}, bench.wakes);
+    bench.table.on_asked(key, rule, asked_for, reader, told.serial, {.now_ms = kNow}, bench.wakes);
+  };
+  const KeyLease::Asked granted{.granted = true, .at_node = true, .finding = nothing()};
+  ask(here.key, granted);
+  ask(elsewhere.key, {.others_left_ms = 1'000, .finding = nothing()});
+  ask(asked.key, {.granted = true, .finding = failed()});
+  ask(seven.key, granted);
+  EXPECT_EQ(bench.table.at_nodes(0), 2u);
+  EXPECT_EQ(bench.table.at_nodes(7), 1u);
+  bench.set(here.key, "a");
+  EXPECT_EQ(bench.table.at_nodes(0), 1u);
+}
+
+TEST(LeaseTable, LongestComputeTimeIsThatOfAnyKey) {
+  Bench bench;
+  const Named one("one"), other("other", 9);
+  const auto compute = [&](const LeaseKey& key, uint64_t ms) {
+    bench.read(key, 1, kNow - ms);
+    bench.set(key, "a");
+  };
+  EXPECT_EQ(bench.table.longest_compute_ms(), 0u);
+  compute(one.key, 40);
+  compute(other.key, 300);
+  compute(one.key, 50);
+  EXPECT_EQ(bench.table.longest_compute_ms(), 300u);
+}
+
 TEST(LeaseTable, EventsOfAKeyThatIsNotKnownAreNothing) {
   Bench bench;
   const Named one("one");
@@ -275,6 +322,23 @@ TEST(LeaseTable, FullForgetsNeitherBarredKeysNorThoseThatAreWritten) {
   EXPECT_EQ(bench.read(written.key, 5, barred_ms + KeyLease::kBarMs).what, What::kLease) << "in the barred one's place";
 }
 
+TEST(LeaseTable, FullOfLeasesIsNotSearchedForEachWhoAsks) {
+  constexpr size_t kMost = 160;
+  Bench bench(kMost * kShards);
+  std::vector<std::unique_ptr<Named>> keys;
+  for (size_t i = 0; i < kMost; ++i) {
+    keys.push_back(std::make_unique<Named>(std::to_string(i)));
+    ASSERT_EQ(bench.read(keys.back()->key, 1).what, What::kLease);
+  }
+  const Named other("other");
+  EXPECT_EQ(bench.read(other.key, 2).what, What::kNil);
+  bench.set(keys[0]->key, "a");
+  size_t refused = 0;
+  while (bench.read(other.key, 2).what == What::kNil) ASSERT_LT(++refused, kMost);
+  EXPECT_EQ(refused, kMost / 16);
+  EXPECT_EQ(bench.table.keys(), kMost);
+}
+
 TEST(LeaseTable, FullReleasesWhatTheNodeHasGranted) {
   Bench bench(kShards);
   const Named a("a"), b("b");
@@ -284,99 +348,6 @@ TEST(LeaseTable, FullReleasesWhatTheNodeHasGranted) {
   const Told told = bench.table.on_asked(b.key, kRule, asked, {}, 4711, {.now_ms = kNow}, bench.wakes);
   EXPECT_EQ(told.what, What::kNil);
   EXPECT_EQ(bench.wakes.release, 4711u);
-}
-
-// --- threads ---
-
-/// A thread whose clients read keys, and set those that they get the lease of, or give the lease up; so do those whom
-/// that makes the holders.
-class Hammer {
- public:
-  static constexpr int kRounds = 50'000;
-
-  Hammer(LeaseTable& table, uint32_t worker) : table_(table), worker_(worker) {}
-
-  void run() {
-    for (int round = 0; round < kRounds; ++round) {
-      const auto place = static_cast<size_t>(round) % kNames.size();
-      const LeaseKey key = {kNames[place], KeyTable::hash(kNames[place]), 0};
-      const uint64_t client = worker_ + 2 * (static_cast<uint64_t>(round) / kNames.size() % 3 + 1);
-      const uint32_t mark = table_.mark(key.hash);
-      LeaseWakes wakes;  // nobody: the time stands still
-      const LeaseReader reader{.client = client, .number = 0, .worker = worker_, .may_wait_ms = 100};
-      const Told told = table_.on_read(key, kRule, nothing(), reader, {.now_ms = kNow}, wakes);
-      old += table_.is_old(key.hash, mark);
-      if (told.what == What::kWait) {
-        ++waits;
-        if (round % 5 == 0 && !table_.on_wait_over(key, told.place, kNow + 100)) ++maybe_over;
-      } else if (told.what == What::kLease) {
-        held_.push_back({key, told.serial});
-      }
-      if (round % 32 == 0) end_leases();
-    }
-    end_leases();
-  }
-
-  uint64_t waits = 0, maybe_over = 0, woken = 0, leased = 0, old = 0;
-
- private:
-  static constexpr std::array<std::string_view, 8> kNames{"a", "b", "c", "d", "e", "f", "g", "h"};
-  struct Held {
-    LeaseKey key;
-    uint64_t serial;
-  };
-  void end_leases() {
-    for (; !held_.empty(); ++leased) {
-      const Held last = held_.back();
-      held_.pop_back();
-      LeaseWakes wakes;
-      if (leased % 3 == 0) {
-        table_.on_holder_gone(last.key, last.serial, kNow, wakes);
-      } else {
-        set(last.key, wakes);
-      }
-      woken += wakes.filled.size() + wakes.again.size() + wakes.nil.size() + (wakes.promoted ? 1 : 0);
-      if (wakes.promoted) held_.push_back({last.key, wakes.serial});
-    }
-  }
-  void set(const LeaseKey& key, LeaseWakes& wakes) {
-    const LeaseTable::Begun begun = table_.begin_write(key, false);
-    LeaseTable::Write write{.what = LeaseWrite::kValue, .counted = begun.counted};
-    if (begun.wants_value) write.value = std::make_shared<const std::string>(key.key);
-    table_.end_write(key, write, LeaseOutcome::kDone, kNow, wakes);
-    EXPECT_TRUE(wakes.filled.empty() || *wakes.value == key.key);
-  }
-
-  LeaseTable& table_;
-  const uint32_t worker_;
-  std::vector<Held> held_;
-};
-
-TEST(LeaseTable, ThreadsWakeEachWhoWaitsOnce) {
-  LeaseTable table;
-  std::array<Hammer, 2> hammers{Hammer(table, 0), Hammer(table, 1)};
-  std::thread other([&hammers] { hammers[1].run(); });
-  std::thread looker([&table] {
-    for (int i = 0; i < 500; ++i) table.for_each_leased([](std::string_view, uint16_t, const KeyLease&) {});
-  });
-  hammers[0].run();
-  other.join();
-  looker.join();
-
-  uint64_t waiting = 0, waits = 0, woken = 0, maybe_over = 0, leased = 0;
-  table.for_each_leased([&waiting](std::string_view, uint16_t, const KeyLease& lease) { waiting += lease.waiting(); });
-  for (const Hammer& hammer : hammers) {
-    waits += hammer.waits;
-    woken += hammer.woken;
-    maybe_over += hammer.maybe_over;
-    leased += hammer.leased;
-  }
-  EXPECT_EQ(waiting, 0u) << "all leases have ended";
-  EXPECT_GT(leased, 1000u);
-  EXPECT_GT(woken, 1000u);
-  // Who has waited for long enough may have been woken just before.
-  EXPECT_LE(woken, waits);
-  EXPECT_GE(woken + maybe_over, waits);
 }
 
 }  // namespace
