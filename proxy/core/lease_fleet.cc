@@ -93,9 +93,9 @@ class LeaseAsk final : public Piece {
   void on_reply(uint32_t, std::string_view) override {
     const auto elements = exec_.starts_with('*') ? ReplyView(exec_).elements() : std::vector<ReplyView>();
     if (elements.size() == 5 && !elements[3].is_error()) {
-      leases_.on_asked(std::move(read_), elements[3].bytes(), serial_, reader_, read(elements));
+      leases_.on_asked(std::move(read_), reply_, elements[3].bytes(), serial_, reader_, read(elements));
     } else {
-      leases_.on_asked(std::move(read_), reply_, serial_, reader_, unasked());
+      leases_.on_asked(std::move(read_), reply_, reply_, serial_, reader_, unasked());
     }
     delete this;
   }
@@ -131,12 +131,13 @@ class LeaseAsk final : public Piece {
 void Leases::ask(std::unique_ptr<LeaseRead> read, std::string_view reply, uint64_t serial, const LeaseReader& reader) {
   const policy::Rule* rule = rule_of(read->key);
   const int64_t lease_ms = rule && rule->stampede ? rule->stampede->lease_ms : policy::StampedeRule().lease_ms;
-  auto* task = new LeaseAsk(*this, std::move(read), std::string(reply), serial, reader);
+  const std::string found(reply.empty() ? nil_for(*read) : reply);
+  auto* task = new LeaseAsk(*this, std::move(read), found, serial, reader);
   task->send(worker_, lease_ms);
 }
 
-void Leases::on_asked(std::unique_ptr<LeaseRead> read, std::string_view reply, uint64_t serial,
-                      const LeaseReader& reader, KeyLease::Asked asked) {
+void Leases::on_asked(std::unique_ptr<LeaseRead> read, const std::string& found, std::string_view reply,
+                      uint64_t serial, const LeaseReader& reader, KeyLease::Asked asked) {
   const policy::Rule* rule = rule_of(read->key);
   const std::string name = read->key;
   const LeaseKey key{name, read->hash, read->database};
@@ -144,17 +145,19 @@ void Leases::on_asked(std::unique_ptr<LeaseRead> read, std::string_view reply, u
     Wakes wakes;
     table_.on_holder_gone(key, serial, worker_.now64_ms(), wakes);
     if (asked.at_node) release_at_node(key, serial);
-    answer(*read, reply.empty() ? "$-1\r\n" : reply);
+    answer(*read, found);
     return wake(key, std::move(wakes));
   }
-  if (!asked.at_node && asked.granted) asked.finding = judge_reply(*rule, *read, reply.empty() ? "$-1\r\n" : reply);
+  if (!asked.at_node && asked.granted) asked.finding = judge_reply(*rule, *read, found);
   const policy::LeaseMoment moment{.now_ms = worker_.now64_ms(),
                                    .random = worker_.transport().random(),
                                    .guess_ms = counters_[rule->name].mean_compute_ms};
   Wakes wakes;
   const Told told = table_.on_asked(key, *rule->stampede, asked, reader, serial, moment, wakes);
+  // What was sent behind it may have run already.
+  const std::string before = read->request.session->due() > 1 ? found : std::string(reply);
   if (!asked.granted) watch_end(key, static_cast<uint32_t>(asked.others_left_ms) + 1);
-  act(*rule, std::move(read), reply, told, reader);
+  act(*rule, std::move(read), before, told, reader);
   wake(key, std::move(wakes));
 }
 

@@ -119,7 +119,10 @@ void Leases::deliver(std::unique_ptr<LeaseRead> read, std::string_view reply) {
   if (!rule->stampede || !is_string) return answer(*read, reply);
   const bool counts = finding.what == Finding::What::kNothing ||
                       (finding.what == Finding::What::kValue && may_be_due(*rule->stampede, finding));
-  if (counts && read->tries < kMostTries && table_.is_old(read->hash, read->mark)) return read_again(std::move(read));
+  // What was sent behind it must not run before it.
+  if (counts && read->tries < kMostTries && table_.is_old(read->hash, read->mark)) {
+    return read->request.session->due() > 1 ? answer(*read, reply) : read_again(std::move(read));
+  }
   const LeaseReader reader = reader_of(*rule->stampede, *read);
   RuleCounters& counters = counters_[rule->name];
   const policy::LeaseMoment moment{.now_ms = worker_.now64_ms(),
@@ -172,8 +175,8 @@ void Leases::act(const policy::Rule& rule, std::unique_ptr<LeaseRead> read, std:
 
 void Leases::answer(const LeaseRead& read, std::string_view reply) { worker_.answer(read.request, reply); }
 
-void Leases::answer_nil(const LeaseRead& read) {
-  answer(read, read.request.session->resp() == 3 ? "_\r\n" : "$-1\r\n");
+std::string_view Leases::nil_for(const LeaseRead& read) {
+  return read.request.session->resp() == 3 ? "_\r\n" : "$-1\r\n";
 }
 
 // A client that has a lease waits for nothing.

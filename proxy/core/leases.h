@@ -118,8 +118,9 @@ class Leases {
 
   /// Another proxy has given its lease of this key up.
   void on_released_elsewhere(std::string_view key, uint64_t hash, uint16_t database);
-  /// The node has said what becomes of a lease that was asked for (lease_fleet.cc); `reply`: what the read finds now.
-  void on_asked(std::unique_ptr<LeaseRead> read, std::string_view reply, uint64_t serial,
+  /// The node has said what becomes of a lease that was asked for (lease_fleet.cc). The read had `found`
+  /// something before; `reply`: what it finds now.
+  void on_asked(std::unique_ptr<LeaseRead> read, const std::string& found, std::string_view reply, uint64_t serial,
                 const policy::LeaseReader& reader, policy::KeyLease::Asked asked);
 
   /// Whether the client is to overwrite what is there, since it was told that there is nothing; `deadline_ms`: of what
@@ -159,7 +160,8 @@ class Leases {
   void release_at_node(const policy::LeaseKey& key, uint64_t serial);
   void note_computed(std::string_view key, uint64_t took_ms);
   void answer(const LeaseRead& read, std::string_view reply);
-  void answer_nil(const LeaseRead& read);
+  void answer_nil(const LeaseRead& read) { answer(read, nil_for(read)); }
+  static std::string_view nil_for(const LeaseRead& read);
   void hold(const LeaseRead& read, uint64_t serial);
   void watch_end(const policy::LeaseKey& key, uint32_t in_ms);
   bool holds_any(Session& session);

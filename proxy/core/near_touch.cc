@@ -68,6 +68,7 @@ bool NearTouches::begin(Session& session, const Command& command, const CommandS
   for (const policy::NearTouched& key : wanted_.keys) {
     if (!cache_.begin_touch(key.hash, write, session.near_fills.may_be(key.hash))) return false;  // the only one
   }
+  if (write) worker_.leases().before_write(session);
   if (wanted_.all) cache_.begin_touch_of_all();
   NearTouch* touch = write ? take() : begin_read(session);
   touch->write = write;
@@ -136,7 +137,6 @@ bool NearTouches::may_overwrite(Session& session) const {
 
 void NearTouches::begin_lease_writes(Session& session, NearTouch& touch, bool alone) {
   Leases& leases = worker_.leases();
-  leases.before_write(session);
   touch.writes = std::make_unique<LeaseWrites>();
   touch.writes->database = session.database();
   for (const Wanted::Leased& one : wanted_.leased) {

@@ -113,6 +113,15 @@ TEST_F(StampedeWakeTest, a_read_with_commands_behind_it_does_not_wait) {
   EXPECT_TRUE(replies[2].is_nil());
 }
 
+// A read is made again if a write has ended since it was sent, but not behind what the client has sent behind it.
+TEST_F(StampedeWakeTest, a_read_does_not_see_what_was_sent_behind_it) {
+  for (int i = 0; i < 500; ++i) {
+    const std::string key = fresh_key("patient");
+    const auto replies = other_.pipeline({{"SET", key, "before"}, {"DEL", key}, {"GET", key}, {"SET", key, "behind"}});
+    ASSERT_TRUE(replies[2].is_nil()) << "round " << i << ": " << replies[2].text;
+  }
+}
+
 TEST_F(StampedeWakeTest, with_commands_behind_it_a_read_waits_for_wait_shared) {
   const std::string key = fresh_key("shared");
   take_lease(key);
