@@ -85,6 +85,8 @@ void local_acl_file(Session&, const resp::Command&);
 void local_acl_help(Session&, const resp::Command&);
 
 // local_corral.cc
+/// Of a map: a name and a number.
+void append_count(std::string& out, std::string_view name, uint64_t value);
 void local_corral_help(Session&, const resp::Command&);
 void local_corral_stats(Session&, const resp::Command&);
 void local_corral_topology(Session&, const resp::Command&);

@@ -26,6 +26,11 @@ std::string slot_ranges(const SlotMap& map, NodeId node) {
 
 }  // namespace
 
+void append_count(std::string& out, std::string_view name, uint64_t value) {
+  resp::append_bulk(out, name);
+  resp::append_integer(out, static_cast<int64_t>(value));
+}
+
 void local_corral_help(Session& session, const Command&) {
   reply_help(session, "CORRAL",
              {"STATS", "    Return the proxy's counters, by name.", "TOPOLOGY",

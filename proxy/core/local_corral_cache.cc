@@ -15,11 +15,6 @@ namespace {
 
 using ByRule = std::map<std::string, Near::RuleCounters>;
 
-void append_count(std::string& out, std::string_view name, uint64_t value) {
-  resp::append_bulk(out, name);
-  resp::append_integer(out, static_cast<int64_t>(value));
-}
-
 ByRule sum_up(const std::vector<ByRule>& parts) {
   ByRule sums;
   for (const ByRule& part : parts) {

@@ -17,11 +17,6 @@ using ByRule = std::map<std::string, Leases::RuleCounters>;
 
 constexpr size_t kMostShown = 1000;
 
-void append_count(std::string& out, std::string_view name, uint64_t value) {
-  resp::append_bulk(out, name);
-  resp::append_integer(out, static_cast<int64_t>(value));
-}
-
 void append_text(std::string& out, std::string_view name, std::string_view text) {
   resp::append_bulk(out, name);
   resp::append_bulk(out, text);
