@@ -15,6 +15,7 @@ KeyLease* LeaseTable::find(Shard& shard, const LeaseKey& key) const {
 KeyLease* LeaseTable::find_or_add(Shard& shard, const LeaseKey& key, uint64_t now_ms) {
   if (KeyLease* lease = find(shard, key)) return lease;
   if (shard.leases.size() >= most_of_shard_ && !make_room(shard, now_ms)) return nullptr;
+  entries_.fetch_add(1, std::memory_order_relaxed);
   return &shard.leases.try_emplace(Key{std::string(key.key), key.hash, key.database}).first->second;
 }
 
@@ -27,6 +28,7 @@ bool LeaseTable::make_room(Shard& shard, uint64_t now_ms) {
   }
   const size_t found = std::erase_if(shard.leases, [&](const auto& item) { return item.second.is_idle(now_ms); });
   shard.refusals = std::max(most_of_shard_ / 16, found) - found;
+  entries_.fetch_sub(found, std::memory_order_relaxed);
   return shard.leases.size() < most_of_shard_;
 }
 
@@ -124,9 +126,10 @@ std::optional<uint64_t> LeaseTable::end_write(const LeaseKey& key, const Write& 
 }
 
 void LeaseTable::end_write_of_all(LeaseWakes& wakes) {
+  writes_of_all_.fetch_add(1, std::memory_order_release);
+  if (entries_.load(std::memory_order_relaxed) == 0) return;
   for (Shard& shard : *shards_) {
     const std::lock_guard lock(shard.mutex);
-    for (auto& counter : shard.writes) counter.fetch_add(1, std::memory_order_release);
     for (auto& [key, lease] : shard.leases) {
       lease.on_write_ended(LeaseWrite::kOther, LeaseOutcome::kDone, false, false, nullptr, {}, wakes);
     }

@@ -41,7 +41,10 @@ class LeaseTable {
   explicit LeaseTable(size_t most_keys = kMostKeys);
 
   /// Of a read that is sent now.
-  uint32_t mark(uint64_t hash) const { return shard(hash).writes[place_of(hash)].load(std::memory_order_acquire); }
+  uint32_t mark(uint64_t hash) const {
+    return shard(hash).writes[place_of(hash)].load(std::memory_order_acquire) +
+           writes_of_all_.load(std::memory_order_acquire);
+  }
   /// Whether a write of the key, or of one that shares its counter, has ended since.
   bool is_old(uint64_t hash, uint32_t mark) const { return this->mark(hash) != mark; }
 
@@ -132,6 +135,8 @@ class LeaseTable {
   const size_t most_of_shard_;
   std::unique_ptr<std::array<Shard, kShards>> shards_;
   std::atomic<uint64_t> longest_compute_ms_{0};
+  std::atomic<uint32_t> writes_of_all_{0};
+  std::atomic<size_t> entries_{0};
 };
 
 }  // namespace corral::policy

@@ -222,6 +222,10 @@ void run(Session& session, const Command& command, const CommandSpec& spec) {
 }
 
 bool handle(Session& session, const Command& command) {
+  if (SessionLeases* leases = session.leases_if_any(); leases && !leases->parked.empty()) [[unlikely]] {
+    session.worker().leases().on_more(session);
+    if (!session.open()) return true;
+  }
   const CommandSpec* spec = resp::find_command(command.arg(0));
   if (spec && !spec->subcommands.empty() && command.argc() >= 2) {
     spec = resp::find_subcommand(*spec, command.arg(1));
@@ -251,8 +255,6 @@ bool handle(Session& session, const Command& command) {
   }
   if (session.worker().gate().busy() && spec && !session.worker().gate().pass(session, command, *spec)) [[unlikely]]
     return false;
-  if (SessionLeases* leases = session.leases_if_any(); leases && !leases->parked.empty()) [[unlikely]]
-    session.worker().leases().on_more(session);
   session.worker().stats().requests.add();
   session.begin_command(spec);
   if (!spec) [[unlikely]] {

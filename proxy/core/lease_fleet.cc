@@ -57,9 +57,8 @@ bool has_lease_keys(const Worker& worker) {
 // Asks for one lease.
 class LeaseAsk final : public Piece {
  public:
-  LeaseAsk(Leases& leases, std::unique_ptr<LeaseRead> read, std::string reply, uint64_t serial,
-           const LeaseReader& reader)
-      : leases_(leases), read_(std::move(read)), reply_(std::move(reply)), serial_(serial), reader_(reader) {}
+  LeaseAsk(Leases& leases, std::unique_ptr<LeaseRead> read, std::string reply, uint64_t serial)
+      : leases_(leases), read_(std::move(read)), reply_(std::move(reply)), serial_(serial) {}
 
   void send(Worker& worker, int64_t lease_ms) {
     Link* link = tracked_link(worker, read_->key, read_->database);
@@ -93,9 +92,9 @@ class LeaseAsk final : public Piece {
   void on_reply(uint32_t, std::string_view) override {
     const auto elements = exec_.starts_with('*') ? ReplyView(exec_).elements() : std::vector<ReplyView>();
     if (elements.size() == 5 && !elements[3].is_error()) {
-      leases_.on_asked(std::move(read_), reply_, elements[3].bytes(), serial_, reader_, read(elements));
+      leases_.on_asked(std::move(read_), reply_, elements[3].bytes(), serial_, read(elements));
     } else {
-      leases_.on_asked(std::move(read_), reply_, reply_, serial_, reader_, unasked());
+      leases_.on_asked(std::move(read_), reply_, reply_, serial_, unasked());
     }
     delete this;
   }
@@ -111,7 +110,9 @@ class LeaseAsk final : public Piece {
   static KeyLease::Asked read(const std::vector<ReplyView>& elements) {
     KeyLease::Asked asked;
     asked.granted = asked.at_node = !elements[0].is_null();
-    asked.others_left_ms = static_cast<uint64_t>(std::max<int64_t>(0, elements[2].integer().value_or(0)));
+    const int64_t others_left_ms = elements[2].integer().value_or(-1);
+    if (others_left_ms < 0) asked.granted = true;  // it would stay for ever: no lease of ours
+    asked.others_left_ms = static_cast<uint64_t>(std::max<int64_t>(0, others_left_ms));
     if (elements[3].is_null()) return asked;
     asked.finding.what = Finding::What::kValue;
     const int64_t left_ms = elements[4].integer().value_or(Finding::kUnknown);
@@ -123,21 +124,20 @@ class LeaseAsk final : public Piece {
   std::unique_ptr<LeaseRead> read_;
   const std::string reply_;  // what its reader found before
   const uint64_t serial_;
-  const LeaseReader reader_;
   uint32_t taken_ = 0;
   std::string exec_;
 };
 
-void Leases::ask(std::unique_ptr<LeaseRead> read, std::string_view reply, uint64_t serial, const LeaseReader& reader) {
+void Leases::ask(std::unique_ptr<LeaseRead> read, std::string_view reply, uint64_t serial) {
   const policy::Rule* rule = rule_of(read->key);
   const int64_t lease_ms = rule && rule->stampede ? rule->stampede->lease_ms : policy::StampedeRule().lease_ms;
   const std::string found(reply.empty() ? nil_for(*read) : reply);
-  auto* task = new LeaseAsk(*this, std::move(read), found, serial, reader);
+  auto* task = new LeaseAsk(*this, std::move(read), found, serial);
   task->send(worker_, lease_ms);
 }
 
 void Leases::on_asked(std::unique_ptr<LeaseRead> read, const std::string& found, std::string_view reply,
-                      uint64_t serial, const LeaseReader& reader, KeyLease::Asked asked) {
+                      uint64_t serial, KeyLease::Asked asked) {
   const policy::Rule* rule = rule_of(read->key);
   const std::string name = read->key;
   const LeaseKey key{name, read->hash, read->database};
@@ -149,6 +149,8 @@ void Leases::on_asked(std::unique_ptr<LeaseRead> read, const std::string& found,
     return wake(key, std::move(wakes));
   }
   if (!asked.at_node && asked.granted) asked.finding = judge_reply(*rule, *read, found);
+  if (asked.finding.what == Finding::What::kNothing) reply = nil_for(*read);
+  const LeaseReader reader = reader_of(*rule->stampede, *read);  // more may have come, or a lease
   const policy::LeaseMoment moment{.now_ms = worker_.now64_ms(),
                                    .random = worker_.transport().random(),
                                    .guess_ms = counters_[rule->name].mean_compute_ms};
@@ -156,7 +158,7 @@ void Leases::on_asked(std::unique_ptr<LeaseRead> read, const std::string& found,
   const Told told = table_.on_asked(key, *rule->stampede, asked, reader, serial, moment, wakes);
   // What was sent behind it may have run already.
   const std::string before = read->request.session->due() > 1 ? found : std::string(reply);
-  if (!asked.granted) watch_end(key, static_cast<uint32_t>(asked.others_left_ms) + 1);
+  if (!asked.granted) watch_end(key, worker_.now64_ms() + asked.others_left_ms + 1);
   act(*rule, std::move(read), before, told, reader);
   wake(key, std::move(wakes));
 }

@@ -20,7 +20,9 @@ void Leases::park(std::unique_ptr<LeaseRead> read, const LeaseReader& reader, ui
   parked.read = std::move(read);
   parked.place = place;
   parked.hurried = session.due() > 1 || session.has_input();
-  parked.due = due_.emplace(worker_.now64_ms() + static_cast<uint64_t>(reader.may_wait_ms), reader.number);
+  const uint64_t until_ms = worker_.now64_ms() + static_cast<uint64_t>(reader.may_wait_ms);
+  if (parked.read->wait_until_ms == 0) parked.read->wait_until_ms = until_ms;
+  parked.due = due_.emplace(until_ms, reader.number);
   arm();
 }
 
@@ -61,6 +63,7 @@ void Leases::check_due() {
     Parked& parked = parked_.at(number);
     const auto until_ms = table_.on_wait_over(parked.read->lease_key(), parked.place, now_ms);
     if (until_ms && !parked.hurried && !worker_.stopping()) {
+      parked.read->wait_until_ms = *until_ms;  // the lease has gone to another client
       set_due(number, parked, *until_ms);
       continue;
     }
@@ -96,7 +99,15 @@ void Leases::on_more(Session& session) {
   }
 }
 
-void Leases::before_write(Session& session) { release_all(session); }
+void Leases::before_keys(Session& session, const resp::Command& command, const resp::CommandSpec& spec) {
+  if (spec.handling == resp::Handling::kLocal || spec.handling == resp::Handling::kSubscription) return;
+  const std::vector<uint64_t> numbers = session.leases().parked;
+  for (const uint64_t number : numbers) {
+    const auto it = parked_.find(number);
+    const bool other = spec.only_key != 0 && it != parked_.end() && it->second.read->key != command.arg(spec.only_key);
+    if (it != parked_.end() && !other) give_up(number);
+  }
+}
 
 void Leases::release_all(Session& session) {
   SessionLeases* leases = session.leases_if_any();
@@ -172,11 +183,7 @@ void Leases::wake_promoted(uint64_t number, const SessionLeases::Held& lease, bo
     table_.on_holder_gone(key, lease.serial, worker_.now64_ms(), wakes);
     return wake(key, std::move(wakes));
   }
-  if (ask_first) {
-    const policy::Rule* rule = rule_of(read->key);
-    const LeaseReader reader = rule && rule->stampede ? reader_of(*rule->stampede, *read) : LeaseReader();
-    return ask(std::move(read), {}, lease.serial, reader);
-  }
+  if (ask_first) return ask(std::move(read), {}, lease.serial);
   hold(*read, lease.serial);
   answer_nil(*read);
 }

@@ -28,13 +28,14 @@ bool tells_that_it_is_down(std::string_view reply) {
          reply.starts_with("-MASTERDOWN ") || reply.starts_with("-LOADING ");
 }
 
-// Told by +OK and :1, or by nil and :0 if not (SET NX); what SET with GET answers tells nothing.
+// Told by +OK and :1, or by :0 if not (SETNX); what SET with GET answers tells nothing, and so nil does not.
 LeaseOutcome outcome_of(std::string_view reply, LeaseWrites::Done done) {
   using Done = LeaseWrites::Done;
   if (reply.empty()) return LeaseOutcome::kUnknown;
   if (reply[0] == '-') return tells_that_it_is_down(reply) ? LeaseOutcome::kNodeGone : LeaseOutcome::kNotDone;
   if (done == Done::kAlways) return LeaseOutcome::kDone;
-  if (reply == "$-1\r\n" || reply == "_\r\n" || reply == ":0\r\n" || reply == "*-1\r\n") return LeaseOutcome::kNotDone;
+  if (reply == ":0\r\n" || reply == "*-1\r\n") return LeaseOutcome::kNotDone;
+  if (done == Done::kInExec && reply == "_\r\n") return LeaseOutcome::kNotDone;
   if (done == Done::kInExec || reply == "+OK\r\n" || reply == ":1\r\n") return LeaseOutcome::kDone;
   return LeaseOutcome::kUnknown;
 }
@@ -45,8 +46,9 @@ void Leases::begin_write(LeaseWrites& writes, const resp::CommandSpec& spec, std
                          std::optional<std::string_view> value, const policy::Rule& rule, bool alone) {
   LeaseWrites::One one{.key = std::string(key), .hash = policy::KeyTable::hash(key), .write = {}};
   one.write.feeds = rule.on_upstream_error != policy::OnUpstreamError::kError;
-  if (spec.removes_keys) one.write.what = LeaseWrite::kRemoves;
-  if (spec.value_behind_key != 0) one.write.what = LeaseWrite::kValue;
+  // Of a transaction it is not looked at what each of its commands has done.
+  if (alone && spec.removes_keys) one.write.what = LeaseWrite::kRemoves;
+  if (alone && spec.value_behind_key != 0) one.write.what = LeaseWrite::kValue;
   if (!alone) {
     writes.done = LeaseWrites::Done::kInExec;
   } else if (spec.value_behind_key == 0 || spec.ttl == resp::TtlEffect::kGetSet) {

@@ -61,7 +61,7 @@ Leases::RuleCounters& Leases::counters_of(std::string_view key) {
 
 Finding Leases::judge_reply(const policy::Rule& rule, const LeaseRead& read, std::string_view reply) const {
   Finding finding{.sent_ms = read.sent_ms};
-  if (reply.empty() || (reply[0] != '-' && reply != "$-1\r\n" && reply != "_\r\n")) {
+  if (reply[0] != '-' && reply != "$-1\r\n" && reply != "_\r\n") {
     finding.what = Finding::What::kValue;
     const uint64_t now_ms = worker_.now64_ms();
     if (read.deadline_ms == policy::NearCache::kNeverMs) {
@@ -82,6 +82,10 @@ LeaseReader Leases::reader_of(const StampedeRule& rule, const LeaseRead& read) {
   LeaseReader reader{.client = session.id(), .number = next_number_++, .worker = worker_.index(), .may_wait_ms = 0};
   if (!read.alone || holds_any(session)) return reader;
   reader.may_wait_ms = session.due() > 1 || session.has_input() ? rule.wait_shared_ms : rule.wait_ms;
+  if (read.wait_until_ms != 0) {
+    const auto left_ms = static_cast<int64_t>(read.wait_until_ms - worker_.now64_ms());
+    reader.may_wait_ms = std::clamp<int64_t>(left_ms, 0, reader.may_wait_ms);
+  }
   return reader;
 }
 
@@ -101,7 +105,8 @@ bool Leases::is_to_be_judged(const StampedeRule& rule, size_t reply_size, uint64
 
 void Leases::deliver(std::unique_ptr<LeaseRead> read, std::string_view reply) {
   const policy::Rule* rule = rule_of(read->key);
-  if (!rule || !read->request.session->open()) return answer(*read, reply);
+  const bool is_given = reply.empty();  // as it came, since it is large
+  if (!rule || is_given || !read->request.session->open()) return answer(*read, reply);
   const Finding finding = judge_reply(*rule, *read, reply);
   if (finding.what == Finding::What::kFailed) {
     if (rule->on_upstream_error == OnUpstreamError::kStale) {
@@ -169,7 +174,7 @@ void Leases::act(const policy::Rule& rule, std::unique_ptr<LeaseRead> read, std:
       ++counters.waits;
       return park(std::move(read), reader, told.place);
     case Told::What::kAsk:
-      return ask(std::move(read), reply, told.serial, reader);
+      return ask(std::move(read), reply, told.serial);
   }
 }
 
@@ -182,32 +187,43 @@ std::string_view Leases::nil_for(const LeaseRead& read) {
 // A client that has a lease waits for nothing.
 void Leases::hold(const LeaseRead& read, uint64_t serial) {
   worker_.stats().leases_granted.add();
-  const policy::Rule* rule = rule_of(read.key);
   ++counters_of(read.key).granted;
   Session& session = *read.request.session;
   release_all(session);
-  holds_any(session);  // forgets those that are over
+  prune(session.leases());
   session.leases().held.push_back({read.key, read.hash, read.database, serial});
-  const auto lease_ms = rule && rule->stampede ? static_cast<uint32_t>(rule->stampede->lease_ms) : 0;
-  watch_end(read.lease_key(), lease_ms);
+  const policy::Rule* rule = rule_of(read.key);
+  const int64_t lease_ms = rule && rule->stampede ? rule->stampede->lease_ms : 0;
+  watch_end(read.lease_key(), worker_.now64_ms() + static_cast<uint64_t>(lease_ms));
 }
 
-void Leases::watch_end(const LeaseKey& key, uint32_t in_ms) {
-  worker_.after(in_ms, [this, name = std::string(key.key), hash = key.hash, database = key.database] {
-    if (worker_.stopping()) return;
-    Wakes wakes;
-    table_.on_time({name, hash, database}, worker_.now64_ms(), wakes);
-    wake({name, hash, database}, std::move(wakes));
-  });
+void Leases::watch_end(const LeaseKey& key, uint64_t end_ms) {
+  const uint64_t now_ms = worker_.now64_ms();
+  worker_.after(static_cast<uint32_t>(end_ms > now_ms ? end_ms - now_ms : 0),
+                [this, name = std::string(key.key), hash = key.hash, database = key.database] {
+                  if (worker_.stopping()) return;
+                  Wakes wakes;
+                  table_.on_time({name, hash, database}, worker_.now64_ms(), wakes);
+                  wake({name, hash, database}, std::move(wakes));
+                });
 }
 
+// The newest is the likeliest to be held, so that few have to be looked at.
 bool Leases::holds_any(Session& session) {
   SessionLeases* leases = session.leases_if_any();
   if (!leases) return false;
-  std::erase_if(leases->held, [&](const SessionLeases::Held& held) {
-    return !table_.is_held({held.key, held.hash, held.database}, held.serial);
-  });
+  while (!leases->held.empty() && !is_held(leases->held.back())) leases->held.pop_back();
   return !leases->held.empty();
+}
+
+bool Leases::is_held(const SessionLeases::Held& held) const {
+  return table_.is_held({held.key, held.hash, held.database}, held.serial);
+}
+
+void Leases::prune(SessionLeases& leases) {
+  if (leases.held.size() < leases.prune_at) return;
+  std::erase_if(leases.held, [&](const SessionLeases::Held& held) { return !is_held(held); });
+  leases.prune_at = std::max<size_t>(16, 2 * leases.held.size());
 }
 
 void Leases::on_closed(Session& session) {

@@ -49,6 +49,7 @@ struct LeaseRead {
   uint64_t deadline_ms = 0;     // when the value goes, as far as known; 0: it is not
   uint64_t chance = 0;          // a random number for its early refresh; 0: none was drawn
   uint8_t tries = 0;            // how often it has been made again
+  uint64_t wait_until_ms = 0;   // it has waited, and waits no longer than so; 0: it has not
   bool alone = true;            // its client waited for nothing else when it came
   bool gives_up_early = false;  // if no node can be asked, there is another answer
 
@@ -80,7 +81,8 @@ struct SessionLeases {
     uint16_t database;
     uint64_t serial;
   };
-  std::vector<Held> held;        // or was: those that are over are taken out when looked at
+  std::vector<Held> held;        // or was: those that are over are taken out now and then
+  size_t prune_at = 16;          // when there are so many
   std::vector<uint64_t> parked;  // numbers of its reads that wait
 };
 
@@ -102,8 +104,9 @@ class Leases {
   void deliver(std::unique_ptr<LeaseRead> read, std::string_view reply);
   /// More has come from a client whose reads wait.
   void on_more(Session& session);
-  /// A client whose reads wait is about to write: they are told what they have found.
-  void before_write(Session& session);
+  /// A client whose reads wait is about to do more with keys: if these may be the same, the reads are told what they
+  /// have found.
+  void before_keys(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
   void on_closed(Session& session);
 
   /// A command is about to be sent that writes a key under a rule with `stampede`, and makes it `value` if that is
@@ -121,7 +124,7 @@ class Leases {
   /// The node has said what becomes of a lease that was asked for (lease_fleet.cc). The read had `found`
   /// something before; `reply`: what it finds now.
   void on_asked(std::unique_ptr<LeaseRead> read, const std::string& found, std::string_view reply, uint64_t serial,
-                const policy::LeaseReader& reader, policy::KeyLease::Asked asked);
+                policy::KeyLease::Asked asked);
 
   /// Whether the client is to overwrite what is there, since it was told that there is nothing; `deadline_ms`: of what
   /// is known to be there still.
@@ -156,15 +159,17 @@ class Leases {
   policy::LeaseReader reader_of(const policy::StampedeRule& rule, const LeaseRead& read);
   void act(const policy::Rule& rule, std::unique_ptr<LeaseRead> read, std::string_view reply, const Told& told,
            const policy::LeaseReader& reader);
-  void ask(std::unique_ptr<LeaseRead> read, std::string_view reply, uint64_t serial, const policy::LeaseReader& reader);
+  void ask(std::unique_ptr<LeaseRead> read, std::string_view reply, uint64_t serial);
   void release_at_node(const policy::LeaseKey& key, uint64_t serial);
   void note_computed(std::string_view key, uint64_t took_ms);
   void answer(const LeaseRead& read, std::string_view reply);
   void answer_nil(const LeaseRead& read) { answer(read, nil_for(read)); }
   static std::string_view nil_for(const LeaseRead& read);
   void hold(const LeaseRead& read, uint64_t serial);
-  void watch_end(const policy::LeaseKey& key, uint32_t in_ms);
+  void watch_end(const policy::LeaseKey& key, uint64_t end_ms);
   bool holds_any(Session& session);
+  bool is_held(const SessionLeases::Held& held) const;
+  void prune(SessionLeases& leases);
   void park(std::unique_ptr<LeaseRead> read, const policy::LeaseReader& reader, uint64_t place);
   std::unique_ptr<LeaseRead> unpark(uint64_t number);
   void set_due(uint64_t number, Parked& parked, uint64_t due_ms);

@@ -127,7 +127,7 @@ void Link::lose_passing() {
   Session* session = lost.request.session;
   if (session->holds() > 0) worker_.holds().on_answered(lost);
   session->end_parts();
-  if (lost.request.touch) worker_.near()->end(lost.request, {});
+  if (lost.request.touch) worker_.near()->touches().end(lost.request.touch, *lost.request.session, {});
   session->close();
   session->release();
 }

@@ -122,6 +122,9 @@ policy::NearPlace Near::place_of(const NearRead& read, Fill::Where& where) {
 }
 
 Near::Way Near::handle(Session& session, const Command& command, const CommandSpec& spec) {
+  if (SessionLeases* leases = session.leases_if_any(); leases && !leases->parked.empty()) [[unlikely]] {
+    worker_.leases().before_keys(session, command, spec);
+  }
   if (spec.near_read != resp::NearRead::kNo && may_be_served(session)) {
     switch (spec.near_read) {
       case resp::NearRead::kByKey:
@@ -182,14 +185,14 @@ struct Near::AgainTarget {
   Near& near;
   const Request& whole;
   const bool alone;
+  std::string kept = {};  // is given when the lock has been let go: more may come of the answer
 
   Session& session() { return *whole.session; }
   bool is_alone() const { return alone; }
   Request request() { return whole; }
   void serve(const KeyReply& reply) {
-    std::string bytes(reply.size(), '\0');
-    reply.copy_to(bytes.data());
-    near.worker_.answer(whole, bytes);
+    kept.resize(reply.size());
+    reply.copy_to(kept.data());
   }
   void read_plainly(policy::NearTouched touched, std::unique_ptr<LeaseRead> read, std::string_view frame) {
     near.send_plainly(whole, touched, std::move(read), frame);
@@ -207,6 +210,7 @@ void Near::read_again(std::unique_ptr<LeaseRead> again) {
   read.own_fills = read.own_touches = false;
   AgainTarget target{*this, again->request, again->alone};
   ask(target, *rule, *again->spec, read, frame, again->tries);
+  if (!target.kept.empty()) worker_.answer(again->request, target.kept);
 }
 
 void Near::send_plainly(Request request, policy::NearTouched touched, std::unique_ptr<LeaseRead> read,

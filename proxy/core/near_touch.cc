@@ -68,7 +68,6 @@ bool NearTouches::begin(Session& session, const Command& command, const CommandS
   for (const policy::NearTouched& key : wanted_.keys) {
     if (!cache_.begin_touch(key.hash, write, session.near_fills.may_be(key.hash))) return false;  // the only one
   }
-  if (write) worker_.leases().before_write(session);
   if (wanted_.all) cache_.begin_touch_of_all();
   NearTouch* touch = write ? take() : begin_read(session);
   touch->write = write;

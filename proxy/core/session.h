@@ -263,6 +263,7 @@ class Session final : public Endpoint {
   size_t consume(const char* data, size_t size, resp::RequestScanner& scanner);
   size_t complete_input(const char* data, size_t size);
   void consume_input();
+  void note_more();
   void drop_input();
   void leave_modes();
   void take_large_argument();

@@ -36,8 +36,8 @@ void Session::on_bytes(const char* data, size_t size) {
   active_ms_ = worker_.now_ms();
   worker_.stats().net_input_bytes.add(size);
   worker_.note_active(window_);
-  if (leases_ && !leases_->parked.empty()) [[unlikely]]
-    worker_.leases().on_more(*this);
+  note_more();
+  if (!socket_) return;
   size_t used = 0;
   if (upload_) used = feed_upload(data, size);
   if (skipped_) [[unlikely]]
@@ -49,6 +49,13 @@ void Session::on_bytes(const char* data, size_t size) {
   used += consume(data + used, size - used, scanner);
   if (used < size && socket_ && !closing_) keep(data + used, size - used, scanner);
   scanner.reset();
+  if (input_) note_more();
+}
+
+// Behind reads that wait for a lease.
+void Session::note_more() {
+  if (leases_ && !leases_->parked.empty()) [[unlikely]]
+    worker_.leases().on_more(*this);
 }
 
 // Adds to the input until its request is whole and handled, or all of data is in it; how much of data was used.

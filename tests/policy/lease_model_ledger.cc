@@ -187,6 +187,7 @@ void Ledger::judge(int key, const Found& found, const LeaseReader& reader, const
   Lease& lease = leases_[key];
   if (ends_by(key, found, moment.now_ms, wakes)) {
     wake_all(lease, expected.again);
+    lease.lapses = 0;
     end(lease, expected);
   }
   if (lease.phase != Phase::kNone && moment.now_ms >= lease.end_ms) lapse(lease, moment.now_ms, wakes, expected);
@@ -350,6 +351,7 @@ void Ledger::on_write_ended(int key, const LeaseTable::Write& write, LeaseOutcom
     return compare(expected, wakes);
   }
   if (done) lease.fed.reset();
+  if (outcome == LeaseOutcome::kNotDone && write.what != LeaseWrite::kValue) return compare(expected, wakes);
   if (!done || write.what == LeaseWrite::kOther) {
     wake_all(lease, expected.again);
   } else if (write.what == LeaseWrite::kRemoves) {
