@@ -14,6 +14,7 @@ after(() => children.forEach((child) => child.kill()));
 // Runs redis-cli, gives what it printed. It must end well.
 async function cli(args, input = '') {
   const { child, output, ended } = start(args);
+  child.stdin.on('error', () => {}); // it may have ended before it is written to
   child.stdin.end(input);
   const status = await within(ended, `redis-cli ${args.join(' ')}`);
   assert.equal(status, 0, output());
