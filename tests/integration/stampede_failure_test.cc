@@ -13,8 +13,7 @@ constexpr int kLeaseMs = 2000;
 constexpr size_t kKeys = 12, kClients = 24;
 
 std::string settings() {
-  // Where nodes hang, a SET is refused only after the request timeout: those who wait for it have to wait for that too.
-  const std::string lease = "wait = \"4s\", lease = " + milliseconds_text(kLeaseMs);
+  const std::string lease = "wait = \"1s\", lease = " + milliseconds_text(kLeaseMs);
   return "[upstream]\nconnect_timeout = \"200ms\"\nrequest_timeout = \"400ms\"\n"
          "[near_cache]\nmax_staleness = \"500ms\"\n" +
          stampede_rule("stale", "",
