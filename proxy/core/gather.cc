@@ -51,7 +51,44 @@ class GatherTask final : public Task {
   size_t awaited_ = 0;
 };
 
+class QuietGatherTask final : public Task {
+ public:
+  explicit QuietGatherTask(std::function<void(Replies)> done) : done_(std::move(done)) {}
+
+  void start(Worker& worker, std::string_view bytes) {
+    const auto masters = worker.map().masters;
+    awaited_ = masters.size() + 1;  // one more, so that the end does not come before all are asked
+    for (const auto& master : masters) {
+      Request request;
+      request.task = this;
+      request.flags = kReadOnly;
+      worker.send_to_node(request, master.id, bytes, true);
+    }
+    done_one();
+  }
+
+  void on_reply(uint32_t, std::string_view reply) override {
+    if (!reply.starts_with('-')) replies_.emplace_back(reply);
+    done_one();
+  }
+
+ private:
+  void done_one() {
+    if (--awaited_ > 0) return;
+    done_(std::move(replies_));
+    delete this;
+  }
+
+  const std::function<void(Replies)> done_;
+  Replies replies_;
+  size_t awaited_ = 0;
+};
+
 }  // namespace
+
+void ask_masters(Worker& worker, std::string_view bytes, std::function<void(Replies)> done) {
+  (new QuietGatherTask(std::move(done)))->start(worker, bytes);
+}
 
 void ask_masters(Session& session, std::string_view bytes, Done done) {
   (new GatherTask(session, std::move(done)))->start(bytes);

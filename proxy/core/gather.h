@@ -11,6 +11,7 @@
 namespace corral::core {
 
 class Session;
+class Worker;
 
 using Replies = std::vector<std::string>;
 
@@ -21,5 +22,8 @@ void ask_masters(Session& session, std::string_view bytes, std::function<void(co
 /// Likewise; `merge` makes the answer of the replies that are no errors. If all are, the first is the answer.
 void ask_and_merge(Session& session, std::string_view bytes,
                    std::function<std::string(const Session&, const Replies&)> merge);
+
+/// For nobody's client, over the connections that the topology is asked for on. Replies that are errors are left out.
+void ask_masters(Worker& worker, std::string_view bytes, std::function<void(Replies)> done);
 
 }  // namespace corral::core

@@ -27,21 +27,8 @@ std::string slow_log_command() {
 }
 
 // `own`: as it was when the command came, so that SLOWLOG does not show itself.
-std::vector<SlowEntry> whole_slow_log(const Session& session, const Replies& replies,
-                                      const std::vector<SlowEntry>& own) {
-  std::vector<std::vector<SlowEntry>> lists;
-  for (const std::string& reply : replies) {
-    lists.push_back(read_slow_log(ReplyView(reply)));
-    // Numbers that differ, although each master counts for itself.
-    for (SlowEntry& entry : lists.back()) {
-      entry.id = entry.id * static_cast<int64_t>(replies.size() + 1) + static_cast<int64_t>(lists.size());
-    }
-  }
-  lists.push_back(own);
-  for (SlowEntry& entry : lists.back()) entry.id *= static_cast<int64_t>(replies.size() + 1);
-  auto merged = merge_slow_logs(lists);
-  merged.resize(std::min(merged.size(), session.worker().process().slow_log().max_entries()));
-  return merged;
+std::vector<SlowEntry> merged(const Session& session, const Replies& replies, const std::vector<SlowEntry>& own) {
+  return whole_slow_log(replies, own, session.worker().process().slow_log().max_entries());
 }
 
 // Of one command, as LATENCY HISTOGRAM tells it: how many calls took up to so many microseconds.
@@ -174,7 +161,7 @@ void local_slowlog_get(Session& session, const Command& command) {
   const size_t most = *count < 0 ? SIZE_MAX : static_cast<size_t>(*count);
   const auto own = session.worker().process().slow_log().entries();
   ask_and_merge(session, slow_log_command(), [most, own](const Session& asking, const Replies& replies) {
-    const auto entries = whole_slow_log(asking, replies, own);
+    const auto entries = merged(asking, replies, own);
     const size_t shown = std::min(most, entries.size());
     std::string out;
     resp::append_array(out, shown);
@@ -187,7 +174,7 @@ void local_slowlog_len(Session& session, const Command&) {
   const auto own = session.worker().process().slow_log().entries();
   ask_and_merge(session, slow_log_command(), [own](const Session& asking, const Replies& replies) {
     std::string out;
-    resp::append_integer(out, static_cast<int64_t>(whole_slow_log(asking, replies, own).size()));
+    resp::append_integer(out, static_cast<int64_t>(merged(asking, replies, own).size()));
     return out;
   });
 }

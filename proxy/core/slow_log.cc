@@ -93,6 +93,22 @@ std::vector<SlowEntry> merge_slow_logs(const std::vector<std::vector<SlowEntry>>
   }
 }
 
+std::vector<SlowEntry> whole_slow_log(const std::vector<std::string>& replies, std::vector<SlowEntry> own,
+                                      size_t most) {
+  std::vector<std::vector<SlowEntry>> lists;
+  const auto sources = static_cast<int64_t>(replies.size() + 1);
+  for (const std::string& reply : replies) {
+    lists.push_back(read_slow_log(ReplyView(reply)));
+    // Numbers that differ, although each master counts for itself.
+    for (SlowEntry& entry : lists.back()) entry.id = entry.id * sources + static_cast<int64_t>(lists.size());
+  }
+  for (SlowEntry& entry : own) entry.id *= sources;
+  lists.push_back(std::move(own));
+  auto merged = merge_slow_logs(lists);
+  merged.resize(std::min(merged.size(), most));
+  return merged;
+}
+
 void append_slow_entry(std::string& out, const SlowEntry& entry) {
   resp::append_array(out, 6);
   resp::append_integer(out, entry.id);

@@ -29,6 +29,8 @@ std::vector<SlowEntry> read_slow_log(const resp::ReplyView& reply);
 /// One list of several; all are newest first. What went to all masters is in it once, behind nothing that a master
 /// logged later.
 std::vector<SlowEntry> merge_slow_logs(const std::vector<std::vector<SlowEntry>>& lists);
+/// What SLOWLOG shows: of the masters' replies to SLOWLOG GET and of `own`, at most `most`.
+std::vector<SlowEntry> whole_slow_log(const std::vector<std::string>& replies, std::vector<SlowEntry> own, size_t most);
 void append_slow_entry(std::string& out, const SlowEntry& entry);
 
 /// The commands that Corral answered itself; of the process. They take no time worth telling, so they are logged only

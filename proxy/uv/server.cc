@@ -105,8 +105,9 @@ int Server::run(bool takeover) {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGHUP, SIG_IGN);  // must not end the program before it can reload
   raise_file_limit(settings_.server.max_clients);
-  if (!open_listeners(takeover)) return 1;
+  if (!open_listeners(takeover) || !open_admin()) return 1;
   start_workers();
+  if (admin_) admin_->serve();
   for (const ListenSocket& listener : listeners_) watch(listener.fd, &Server::on_connection);
   tell_ready(predecessor_);
   keep_takeover_socket();
@@ -114,7 +115,9 @@ int Server::run(bool takeover) {
   for (const ListenSocket& listener : listeners_) {
     spdlog::info("listening on {}, {} workers", to_text(listener.address), process_.workers());
   }
+  if (admin_) spdlog::info("the live page is at http://{}/, the metrics at /metrics", settings_.server.admin);
   uv_run(&loop_, UV_RUN_DEFAULT);
+  if (admin_) admin_->stop();
   for (auto& thread : workers_) thread->thread.join();
   spdlog::info("stopped");
   return 0;
@@ -157,6 +160,17 @@ bool Server::open_listeners(bool takeover) {
   }
   for (const int fd : passed) close(fd);  // no longer in the settings
   return true;
+}
+
+// A running corral that is taken over still has the address; it gives it up as soon as this one is ready.
+bool Server::open_admin() {
+  if (settings_.server.admin.empty()) return true;
+  admin_ = std::make_unique<admin::Admin>(process_, [this](uint32_t worker, std::function<void(core::Worker&)> work) {
+    workers_[worker]->transport.deliver(std::move(work));
+  });
+  const std::string error = admin_->open(predecessor_.connection >= 0);
+  if (!error.empty()) spdlog::error("{}", error);
+  return error.empty();
 }
 
 void Server::start_workers() {
@@ -265,6 +279,7 @@ void Server::drain(const std::string& why) {
   draining_ = true;
   spdlog::info("draining: {}", why);
   const bool taken_over = why == "taken over";
+  if (admin_) taken_over ? admin_->release() : admin_->drain();
   for (const ListenSocket& listener : listeners_) {
     // Who is in the queue has connected: they are served, unless the successor does it.
     if (!taken_over) on_connection(listener.fd);
