@@ -40,7 +40,6 @@ Told KeyLease::on_read(const StampedeRule& rule, const Finding& finding, const L
   const bool is_value = finding.what == Finding::What::kValue;
   if (is_value && is_leased() && finding.sent_ms > known_ms_ && is_set_anew(finding, moment.now_ms)) {
     wake_all(wakes.again);
-    lapses_ = 0;
     end(wakes);
   }
   if (is_leased() && moment.now_ms >= end_ms_) lapse(moment, wakes);

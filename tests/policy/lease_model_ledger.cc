@@ -187,7 +187,6 @@ void Ledger::judge(int key, const Found& found, const LeaseReader& reader, const
   Lease& lease = leases_[key];
   if (ends_by(key, found, moment.now_ms, wakes)) {
     wake_all(lease, expected.again);
-    lease.lapses = 0;
     end(lease, expected);
   }
   if (lease.phase != Phase::kNone && moment.now_ms >= lease.end_ms) lapse(lease, moment.now_ms, wakes, expected);
