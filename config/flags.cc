@@ -71,7 +71,8 @@ void declare_options(CLI::App& app, Invocation& invocation) {
   app.add_option("--admin", overrides.admin, "Not served by this version yet")->type_name("HOST:PORT");
   app.add_option("--log-level", overrides.log_level, "trace, debug, info, warn, error or off")->type_name("LEVEL");
   app.add_flag("--check", invocation.check, "Check the settings and end");
-  app.add_flag("--print-config", invocation.print_config, "Print the settings in effect, passwords too, and end");
+  app.add_flag("--print-config", invocation.print_config,
+               "Print the settings in effect, the nodes' passwords too, and end");
   app.add_flag("--takeover", invocation.takeover, "Take over the listening sockets of the running corral");
 }
 

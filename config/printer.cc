@@ -49,6 +49,8 @@ struct PrintValue {
     return quoted_list(std::move(texts));
   }
   std::string operator()(const CommandList& k) const { return quoted_list(k.at(settings)); }
+  std::string operator()(const Switch& k) const { return k.at(settings) ? "true" : "false"; }
+  std::string operator()(const UserList& k) const { return quoted_list(k.at(settings)); }
   std::string operator()(const GlobList& k) const { return quoted_list(k.at(settings)); }
 };
 

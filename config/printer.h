@@ -9,7 +9,8 @@
 
 namespace corral::config {
 
-// Every setting with its value, what it is for and what is allowed. Passwords are shown: it is for the one who runs it.
+// Every setting with its value, what it is for and what is allowed. The passwords for the nodes are shown:
+// it is for the one who runs it.
 std::string print_settings(const Settings& settings);
 
 // What a reload does not put in force and is not as it was: "server.workers", in the order of the table.

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "config/units.h"
+#include "policy/acl.h"
 
 namespace corral::config {
 namespace {
@@ -55,8 +56,35 @@ class FieldReader {
 
   std::optional<Problem> operator()(const Text& kind) {
     const auto text = string(node_);
+    if (!text && kind.secret) return hidden_wrong(node_);
     if (!text) return wrong(node_);
     kind.at(settings_) = *text;
+    return std::nullopt;
+  }
+
+  std::optional<Problem> operator()(const Switch& kind) {
+    const auto* value = node_.as_boolean();
+    if (!value) return wrong(node_);
+    kind.at(settings_) = value->get();
+    return std::nullopt;
+  }
+
+  std::optional<Problem> operator()(const UserList& kind) {
+    if (!node_.is_array()) return hidden_wrong(node_);
+    std::vector<std::string> lines;
+    policy::Acl acl;  // finds out what does not go together
+    const auto add = [&](const toml::node& element) -> std::optional<Problem> {
+      const auto text = string(element);
+      if (!text) return hidden_wrong(element);
+      policy::AclLine line;
+      std::string error = line.read(*text);
+      if (error.empty()) error = acl.add(line);
+      if (!error.empty()) return problem_at(element, fmt::format("has a line that is wrong: {}", error));
+      lines.push_back(line.without_passwords());
+      return std::nullopt;
+    };
+    if (auto problem = for_each_element(add, /*single_allowed=*/false)) return problem;
+    kind.at(settings_) = std::move(lines);
     return std::nullopt;
   }
 
@@ -168,6 +196,12 @@ class FieldReader {
     const std::string_view verb = &culprit == &node_ ? "is" : "has";
     return problem_at(culprit,
                       fmt::format("{} {}; it must be {}", verb, describe_value(culprit), describe_allowed(field_)));
+  }
+
+  // Likewise, where the value may be a secret.
+  std::optional<Problem> hidden_wrong(const toml::node& culprit) const {
+    const std::string_view verb = &culprit == &node_ ? "is" : "has";
+    return problem_at(culprit, fmt::format("{} something else; it must be {}", verb, describe_allowed(field_)));
   }
 
   std::optional<Problem> problem_at(const toml::node& culprit, std::string_view what) const {

@@ -91,6 +91,11 @@ const Field kFields[] = {
      Duration{server<&Server::idle_timeout_ms>, 0, 365 * kDay}},
     {"server", "drain_timeout", "At a stop or a takeover: how long requests under way may still take.",
      Duration{server<&Server::drain_timeout_ms>, 0, kDay}},
+    {"server", "users", "Who clients may be and what they may do then; without a line, \"default\" may do everything.",
+     UserList{server<&Server::users>}, true},
+    {"server", "protected_mode",
+     "As long as the user \"default\" needs no password, and no line tells of it, clients must be of this machine.",
+     Switch{server<&Server::protected_mode>}, true},
 
     {"upstream", "mode", "What is upstream: a Redis Cluster, one server, or a master that sentinels watch.",
      Choice{upstream<&Upstream::mode>, kUpstreamModes}},
@@ -109,11 +114,11 @@ const Field kFields[] = {
     {"upstream", "username", "The user to log in to the nodes as; empty: the default user.",
      Text{upstream<&Upstream::username>}},
     {"upstream", "password", "The password to log in to the nodes with; empty: no login.",
-     Text{upstream<&Upstream::password>}},
+     Text{upstream<&Upstream::password>, true}},
     {"upstream", "sentinel_username", "The user to log in to the sentinels as; empty: the default user.",
      Text{upstream<&Upstream::sentinel_username>}},
     {"upstream", "sentinel_password", "The password to log in to the sentinels with; empty: no login.",
-     Text{upstream<&Upstream::sentinel_password>}},
+     Text{upstream<&Upstream::sentinel_password>, true}},
 
     {"guard", "deny", "Commands that no client may send (they are answered -NOPERM).", CommandList{guard<&Guard::deny>},
      true},
@@ -141,6 +146,12 @@ const Field kFields[] = {
      WholeNumber{limits<&Limits::keys_reply>, 1, 100'000'000}},
     {"limits", "subscriber_output", "Messages that may wait for one subscriber that does not read them.",
      Size{limits<&Limits::subscriber_output_bytes>, 64 * kKiB, 1024 * kGiB}},
+    {"limits", "auth_timeout", "A client that has not authenticated for so long is closed, if it has to.",
+     Duration{limits<&Limits::auth_timeout_ms>, 100, kDay}},
+    {"limits", "unauthenticated_input", "How long one request of a client may be that has not authenticated.",
+     Size{limits<&Limits::unauthenticated_input_bytes>, 1 * kKiB, 1 * kMiB}},
+    {"limits", "unauthenticated_output", "Replies that may wait for a client that has not authenticated.",
+     Size{limits<&Limits::unauthenticated_output_bytes>, 1 * kKiB, 64 * kMiB}},
 
     {"log", "level", "What is logged: this level and all above it.", Choice{log_level, kLogLevels}, true},
 };
@@ -191,7 +202,6 @@ const Field kRuleFields[] = {
 constexpr Unserved kUnserved[] = {
     {"server", "admin", ""},
     {"server", "tls", {}},
-    {"server", "users", {}},
     {"upstream", "tls", {}},
     {"upstream", "replica_reads", "never"},
 };
@@ -219,6 +229,10 @@ struct Describe {
   }
   std::string operator()(const CommandList&) const {
     return R"(a list of commands such as "DEBUG", or with a subcommand "CONFIG SET")";
+  }
+  std::string operator()(const Switch&) const { return "true or false"; }
+  std::string operator()(const UserList&) const {
+    return R"(a list of lines in Redis' ACL syntax such as "user alice on >secret ~cache:* +@read")";
   }
   std::string operator()(const GlobList&) const { return R"(a Redis glob such as "cache:*", or a list of these)"; }
 };

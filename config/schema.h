@@ -37,6 +37,10 @@ struct Size {
 };
 struct Text {
   std::string& (*at)(Settings&);
+  bool secret = false;  // no problem shows it
+};
+struct Switch {
+  bool& (*at)(Settings&);
 };
 struct Name {  // not empty; printable
   std::string& (*at)(Settings&);
@@ -59,11 +63,15 @@ struct GlobList {  // at least one, none empty
   std::vector<std::string>& (*at)(Settings&);
 };
 
+struct UserList {  // lines in Redis' ACL syntax; kept with hashes for passwords
+  std::vector<std::string>& (*at)(Settings&);
+};
+
 struct Field {
   std::string_view section, key;
   std::string_view about;  // one sentence for people
   std::variant<WholeNumber, Fraction, Duration, Size, Text, Name, Choice, OptionalAddress, AddressList, CommandList,
-               GlobList>
+               GlobList, Switch, UserList>
       kind;
   bool live = false;  // a reload puts it in force; else it stays as it was at the start
 };

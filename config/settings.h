@@ -23,6 +23,8 @@ struct ServerSettings {
   uint32_t max_clients = 10000;
   int64_t idle_timeout_ms = 0;  // 0: never
   int64_t drain_timeout_ms = 10'000;
+  std::vector<std::string> users;  // lines in Redis' ACL syntax, with hashes for passwords
+  bool protected_mode = true;
 };
 
 struct UpstreamSettings {
@@ -98,6 +100,10 @@ struct LimitSettings {
   uint64_t inflight_bytes = 256ull << 20;          // requests under way to the nodes, of one worker
   uint32_t keys_reply = 100'000;                   // elements that KEYS may return
   uint64_t subscriber_output_bytes = 32ull << 20;  // messages waiting for a subscriber that does not read
+  // Of clients that have not authenticated yet:
+  int64_t auth_timeout_ms = 10'000;                     // how long one may stay so
+  uint64_t unauthenticated_input_bytes = 64ull << 10;   // of one request
+  uint64_t unauthenticated_output_bytes = 16ull << 10;  // replies waiting
 };
 
 struct Settings {

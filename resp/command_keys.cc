@@ -118,12 +118,45 @@ Found find_keys_of_spec(const CommandSpec& spec, const KeySpec& key, const Comma
   return range.first >= 1 && range.last < argc ? Found::kKeys : Found::kNonsense;
 }
 
-/// False if one of them is not empty.
-bool drop_empty_keys(const Command& command, std::vector<uint32_t>& indexes) {
-  auto empty = [&](uint32_t i) { return command.arg(i).empty(); };
-  if (!std::all_of(indexes.begin(), indexes.end(), empty)) return false;
-  indexes.clear();
+uint32_t place_of(uint32_t index) { return index; }
+uint32_t place_of(const KeyUse& use) { return use.arg; }
+
+/// Puts what `make(argument, spec)` makes of each key into `found`, in the order of the specs that `wanted` takes.
+/// False: nonsense, and `found` is empty.
+template <class Element, class Wanted, class Make>
+bool collect_keys(const CommandSpec& spec, const Command& command, std::vector<Element>& found, Wanted wanted,
+                  Make make) {
+  auto empty = [&](const Element& element) { return command.arg(place_of(element)).empty(); };
+  for (const KeySpec& key : spec.keys) {
+    if (!wanted(key)) continue;
+    Range range;
+    const Found what = find_keys_of_spec(spec, key, command, range);
+    if (what == Found::kNone) continue;
+    if (what == Found::kNonsense || (key.instead && !std::all_of(found.begin(), found.end(), empty))) {
+      found.clear();
+      return false;
+    }
+    if (key.instead) found.clear();
+    for (int64_t i = range.first; i <= range.last; i += range.step) {
+      found.push_back(make(static_cast<uint32_t>(i), key));
+    }
+  }
   return true;
+}
+
+bool is_key(const KeySpec& key) { return (key.flags & kKeyNotKey) == 0; }
+
+/// The flags that a request does not mean, see KeyVariation.
+uint32_t dropped_flags(const KeyVariation& variation, const Command& command) {
+  for (size_t i = variation.from; i < command.argc(); ++i) {
+    const auto is_it = [&](const OptionWord& option) { return same_word(command.arg(i), option.word); };
+    const auto word = std::find_if(variation.words.begin(), variation.words.end(), is_it);
+    const bool known = word != variation.words.end();
+    const bool whole = known && command.argc() - 1 - i >= word->arguments;
+    if (variation.other_words ? !whole : known) return 0;
+    if (known) i += word->arguments;
+  }
+  return variation.drops;
 }
 
 const KeySpec* key_spec_with_block_word(const CommandSpec& spec) {
@@ -150,31 +183,38 @@ bool find_keys(const CommandSpec& spec, const Command& command, std::vector<uint
     indexes.push_back(spec.only_key);
     return true;
   }
-  for (const KeySpec& key : spec.keys) {
-    Range range;
-    Found found = find_keys_of_spec(spec, key, command, range);
-    if (found == Found::kNone) continue;
-    if (found == Found::kNonsense || (key.instead && !drop_empty_keys(command, indexes))) {
-      indexes.clear();
-      return false;
-    }
-    for (int64_t i = range.first; i <= range.last; i += range.step) indexes.push_back(static_cast<uint32_t>(i));
-  }
+  const auto any = [](const KeySpec&) { return true; };
+  if (!collect_keys(spec, command, indexes, any, [](uint32_t arg, const KeySpec&) { return arg; })) return false;
   if (!std::is_sorted(indexes.begin(), indexes.end())) std::sort(indexes.begin(), indexes.end());
   return !indexes.empty() || !needs_keys(spec);
 }
 
+bool find_key_uses(const CommandSpec& spec, const Command& command, std::vector<KeyUse>& uses) {
+  uses.clear();
+  const uint32_t dropped = spec.key_variation.drops == 0 ? 0 : dropped_flags(spec.key_variation, command);
+  const auto use = [dropped](uint32_t arg, const KeySpec& key) { return KeyUse{arg, key.flags & ~dropped}; };
+  if (!collect_keys(spec, command, uses, is_key, use)) return false;
+  return !uses.empty() || !needs_keys(spec);
+}
+
+std::string_view find_naming_option(const CommandSpec& spec, const Command& command) {
+  for (const KeySpec& key : spec.keys) {
+    if (key.options.empty()) continue;
+    for (size_t i = static_cast<size_t>(key.begin_at); i + 1 < command.argc(); ++i) {
+      const OptionWord* option = find_option(key, command.arg(i));
+      if (!option) continue;
+      const bool starred = command.arg(i + 1).find('*') != std::string_view::npos;
+      if (option->role == Role::kNames || (option->role == Role::kNamesByStar && starred)) return option->word;
+      i += option->arguments;
+    }
+  }
+  return {};
+}
+
 bool find_written_keys(const CommandSpec& spec, const Command& command, std::vector<uint32_t>& indexes) {
   indexes.clear();
-  for (const KeySpec& key : spec.keys) {
-    Range range;
-    if ((key.flags & kKeyNotKey) != 0 || (key.flags & (kKeyUpdate | kKeyInsert)) == 0) continue;
-    const Found found = find_keys_of_spec(spec, key, command, range);
-    if (found == Found::kNonsense) return false;
-    if (found == Found::kNone) continue;
-    for (int64_t i = range.first; i <= range.last; i += range.step) indexes.push_back(static_cast<uint32_t>(i));
-  }
-  return true;
+  const auto written = [](const KeySpec& key) { return is_key(key) && (key.flags & (kKeyUpdate | kKeyInsert)) != 0; };
+  return collect_keys(spec, command, indexes, written, [](uint32_t arg, const KeySpec&) { return arg; });
 }
 
 bool keys_may_hide(const CommandSpec& spec) {

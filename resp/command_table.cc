@@ -82,6 +82,11 @@ struct KeysByHand {
   std::span<const KeySpec> keys;
 };
 
+struct KeyVariationLine {
+  std::string_view name;
+  KeyVariation variation;
+};
+
 /// The second does what the first does, and frees memory in the background.
 struct LazyForm {
   std::string_view name, lazy;
@@ -126,6 +131,7 @@ struct ByHand {
   NearRead near_read;
   uint8_t value_behind_key = 0;
   bool removes_keys = false;
+  const KeyVariationLine* key_variation = nullptr;
 };
 
 consteval size_t fact_named_by_hand(std::string_view name) {
@@ -207,6 +213,17 @@ consteval void collect_value_writes(std::array<ByHand, kFactCount>& all) {
   }
 }
 
+consteval void collect_key_variations(std::array<ByHand, kFactCount>& all) {
+  for (const KeyVariationLine& line : kKeyVariations) {
+    all[fact_named_by_hand(line.name)].key_variation = &line;
+  }
+  for (size_t i = 0; i < kFactCount; i++) {
+    const auto keys = keys_of_fact(kSortedFacts[i]);
+    const bool varies = std::any_of(keys.begin(), keys.end(), [](auto& key) { return key.flags & kKeyVariable; });
+    if (varies != (all[i].key_variation != nullptr)) throw "kKeyVariations: a command is missing, or another is there";
+  }
+}
+
 consteval std::array<ByHand, kFactCount> collect_by_hand() {
   std::array<ByHand, kFactCount> all{};
   for (const HandlingLine& line : kHandlingLines) {
@@ -222,6 +239,7 @@ consteval std::array<ByHand, kFactCount> collect_by_hand() {
   collect_lazy_forms(all);
   collect_near_reads(all);
   collect_value_writes(all);
+  collect_key_variations(all);
   for (const std::string_view name : kMayReplicate) all[fact_named_by_hand(name)].may_replicate = true;
   for (size_t i = 0; i < kFactCount; i++)
     if (!all[i].line && kSortedFacts[i].key_count == 0) throw "kHandlingLines lacks a command that has no keys";
@@ -259,6 +277,7 @@ constexpr CommandSpec make_spec(const Fact& fact, const ByHand& by_hand, size_t 
   spec.near_read = by_hand.near_read;
   spec.value_behind_key = by_hand.value_behind_key;
   spec.removes_keys = by_hand.removes_keys;
+  if (by_hand.key_variation) spec.key_variation = by_hand.key_variation->variation;
   if (by_hand.ttl_condition) spec.ttl_condition = by_hand.ttl_condition->condition;
   spec.may_write = (fact.flags & kFlagWrite) != 0 || by_hand.may_replicate;
   return spec;

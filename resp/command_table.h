@@ -55,7 +55,7 @@ enum class Action : uint8_t {
   kAclWhoAmI, kAclCat, kAclList, kAclUsers, kAclGetUser, kAclGenPass, kAclDryRun, kAclLog, kAclHelp,
   kAclChange,  // of users, who are configured
   kAclFile,
-  kConfigSet, kConfigResetStat, kSlowLogGet, kSlowLogLen, kSlowLogReset, kLatencyLatest, kLatencyHistory, kLatencyHistogram,
+  kConfigGet, kConfigSet, kConfigResetStat, kSlowLogGet, kSlowLogLen, kSlowLogReset, kLatencyLatest, kLatencyHistory, kLatencyHistogram,
   kMemoryStats,
   kLongestText,  // of the masters' answers: advice
   kClusterInfo, kClusterSlots, kClusterShards, kClusterNodes, kClusterKeySlot, kClusterMyId,
@@ -121,9 +121,11 @@ enum KeyFlag : uint32_t {
 /// A word that may stand among a command's options, for KeySpec::Begin::kOptions.
 struct OptionWord {
   enum class Role : uint8_t {
-    kSkip,   // its arguments are not keys, whatever they look like
-    kKeys,   // keys follow it
-    kBlock,  // skipped like kSkip, and the command may wait for data
+    kSkip,         // its arguments are not keys, whatever they look like
+    kKeys,         // keys follow it
+    kBlock,        // skipped like kSkip, and the command may wait for data
+    kNames,        // skipped; its argument says how keys are called that the command reads too (SORT's GET)
+    kNamesByStar,  // likewise, but only if there is a '*' in it (BY)
   };
   std::string_view word;
   uint8_t arguments;  // that follow it; not counted for kKeys
@@ -147,6 +149,16 @@ struct KeySpec {
   int16_t keynum, first_key;  // kKeyNum: where the count is and the first key, relative to begin; step as above
   std::span<const OptionWord> options = {};  // kOptions
   bool instead = false;  // if it finds keys, those of the specs before it must be empty arguments and are none
+};
+
+/// What the key specs' flags say at most and a request may mean less of: flags `drops` are not meant unless there is,
+/// from argument `from` on, one of `words` (SET reads with GET only), or if `other_words`, something else than `words`
+/// and their arguments (BITFIELD writes unless all it does is GET).
+struct KeyVariation {
+  uint32_t drops = 0;  // of KeyFlag; 0: the flags are always meant
+  uint8_t from = 0;
+  std::span<const OptionWord> words = {};
+  bool other_words = false;
 };
 
 struct CommandSpec {
@@ -179,6 +191,7 @@ struct CommandSpec {
   bool may_write = false;
   /// The command that does the same for the client and frees memory in the background (of DEL); empty: there is none.
   std::string_view lazy_form = {};
+  KeyVariation key_variation = {};
 
   bool is(CommandFlag flag) const { return (flags & flag) != 0; }
   bool arity_fits(size_t argc) const {
@@ -213,6 +226,18 @@ std::span<const KeySpec> declared_keys(const CommandSpec& spec);
 /// The channels of SPUBLISH, SSUBSCRIBE and SUNSUBSCRIBE are
 /// told like keys, since they too have a slot; their KeySpec says kKeyNotKey.
 bool find_keys(const CommandSpec& spec, const Command& command, std::vector<uint32_t>& indexes);
+
+/// A key and what the command does to it.
+struct KeyUse {
+  uint32_t arg;
+  uint32_t flags;  // of KeyFlag; in the order of the key specs
+};
+/// As find_keys(), but without channels.
+bool find_key_uses(const CommandSpec& spec, const Command& command, std::vector<KeyUse>& uses);
+
+/// The option by which the command also reads keys that its arguments do not name but describe (SORT's "by", "get");
+/// empty if it does not.
+std::string_view find_naming_option(const CommandSpec& spec, const Command& command);
 
 /// Of find_keys(), those whose TTL the command may change by its TtlEffect.
 bool find_written_keys(const CommandSpec& spec, const Command& command, std::vector<uint32_t>& indexes);

@@ -28,12 +28,6 @@ std::string shown(std::string_view arg, size_t most) {
   return std::string(arg.substr(0, std::min(most, arg.find('\0'))));
 }
 
-// A command that cannot run, or not now: inside MULTI that ends the transaction.
-void reject(Session& session, std::string_view text) {
-  if (session.modes() & Session::kQueueing) session.transaction().abort();
-  session.reply_error(text);
-}
-
 // Redis' words: server.c, commandCheckExistence.
 void reply_unknown(Session& session, const Command& command) {
   const CommandSpec* container = resp::find_command(command.arg(0));
@@ -50,6 +44,12 @@ void reply_unknown(Session& session, const Command& command) {
     text = "ERR unknown command '" + shown(command.arg(0), 128) + "', with args beginning with: " + args;
   }
   reject(session, text);
+}
+
+void reject_arity(Session& session, const CommandSpec& spec) {
+  session.worker().process().server_stats().count_rejected(session.worker().index(), spec);
+  const std::string_view code = spec.action == resp::Action::kExec ? "" : "ERR ";
+  reject(session, spec, std::string(code) + "wrong number of arguments for '" + std::string(spec.name) + "' command");
 }
 
 // Asks an upstream what a command is that the table lacks. The session waits for it.
@@ -111,8 +111,31 @@ const CommandSpec* find_unlisted(Session& session, const Command& command, bool&
   return spec;
 }
 
-// Who may use the command. Every client is the default user until users can be configured; what a user may not do is
-// refused here, before any policy looks at the command.
+// A client that has not authenticated may do little, and is told even less: nothing is asked of a node for it. True: it
+// has been answered. Redis: server.c, processCommand.
+bool refused_before_auth(Session& session, const Command& command, const CommandSpec* spec) {
+  if (spec && spec->is(resp::kFlagNoAuth) && spec->arity_fits(command.argc())) return false;
+  session.worker().stats().requests.add();
+  session.begin_command(spec);
+  if (!spec) {
+    reply_unknown(session, command);
+  } else if (!spec->arity_fits(command.argc())) {
+    reject_arity(session, *spec);
+  } else {
+    session.worker().process().server_stats().count_rejected(session.worker().index(), *spec);
+    reject(session, *spec, "NOAUTH Authentication required.");
+  }
+  return true;
+}
+
+// Of a client that may not do everything.
+bool refused(Session& session, const Command& command, const CommandSpec* spec) {
+  if (!session.authenticated()) return refused_before_auth(session, command, spec);
+  return spec && session.worker().access().refuses(session, command, *spec);
+}
+
+// What nobody may use, checked before any policy looks at the command. What the user may not has been refused already
+// (Access).
 bool admit(Session& session, const CommandSpec& spec) {
   if (!session.worker().policies().guard.denies(spec)) return true;
   if ((session.modes() & Session::kQueueing) && spec.is(resp::kFlagNoMulti)) {
@@ -199,6 +222,18 @@ bool run_near(Near& near, Session& session, const Command& command, const Comman
 
 }  // namespace
 
+void reject(Session& session, std::string_view text) {
+  if (session.modes() & Session::kQueueing) session.transaction().abort();
+  session.reply_error(text);
+}
+
+// Redis: server.c, rejectCommand.
+void reject(Session& session, const CommandSpec& spec, std::string_view text) {
+  if (spec.action != resp::Action::kExec) return reject(session, text);
+  session.transaction().discard();
+  session.reply_error("EXECABORT Transaction discarded because of: " + std::string(text));
+}
+
 void run(Session& session, const Command& command, const CommandSpec& spec) {
   switch (spec.handling) {
     case Handling::kForward:
@@ -230,13 +265,17 @@ bool handle(Session& session, const Command& command) {
   if (spec && !spec->subcommands.empty() && command.argc() >= 2) {
     spec = resp::find_subcommand(*spec, command.arg(1));
   }
-  bool wait = false;
-  if (!spec) [[unlikely]]
-    spec = find_unlisted(session, command, wait);
-  if (wait) return false;
-  if (std::string error = spec ? std::string() : session.take_lookup_error(); !error.empty()) [[unlikely]] {
-    session.reply(error);
+  if (!session.unrestricted() && refused(session, command, spec)) [[unlikely]]
     return true;
+  if (!spec) [[unlikely]] {
+    bool wait = false;
+    spec = find_unlisted(session, command, wait);
+    if (wait) return false;
+    if (std::string error = spec ? std::string() : session.take_lookup_error(); !error.empty()) {
+      session.reply(error);
+      return true;
+    }
+    if (spec && !session.unrestricted() && refused(session, command, spec)) return true;
   }
   // A command for all nodes would overtake what is held for one of them; a message might, when the home node changes.
   if (session.holds() > 0 && spec && (spec->handling == Handling::kFanOut || spec->action == resp::Action::kPublish))
@@ -260,14 +299,7 @@ bool handle(Session& session, const Command& command) {
   if (!spec) [[unlikely]] {
     reply_unknown(session, command);
   } else if (!spec->arity_fits(command.argc())) [[unlikely]] {
-    session.worker().process().server_stats().count_rejected(session.worker().index(), *spec);
-    const std::string text = "wrong number of arguments for '" + std::string(spec->name) + "' command";
-    if (spec->action == resp::Action::kExec) {  // Redis: server.c, rejectCommand
-      session.transaction().discard();
-      session.reply_error("EXECABORT Transaction discarded because of: " + text);
-    } else {
-      reject(session, "ERR " + text);
-    }
+    reject_arity(session, *spec);
   } else if (admit(session, *spec) && fits(session, command, *spec)) [[likely]] {
     if (session.modes() != 0 && handled_by_mode(session, command, *spec)) [[unlikely]]
       return true;

@@ -179,6 +179,7 @@ void ExecTask::run_own() {
 
 void ExecTask::run_item(uint32_t i) {
   if (!session_.open()) return on_reply(i, "-ERR the client is gone\r\n");
+  if (!items_[i].refusal.empty()) return on_reply(i, items_[i].refusal);
   const ParsedRequest parsed(session_.worker(), items_[i].bytes);
   session_.set_sink({this, i});
   if (selects_at_node(items_[i])) {

@@ -7,6 +7,7 @@
 #include "proxy/core/handlers.h"
 #include "proxy/core/local.h"
 #include "proxy/core/parsed_request.h"
+#include "proxy/core/secret_arguments.h"
 #include "proxy/core/session.h"
 #include "proxy/core/transaction.h"
 #include "proxy/core/worker.h"
@@ -20,7 +21,6 @@ using resp::Handling;
 
 namespace {
 
-constexpr std::string_view kRedacted = "(redacted)";
 constexpr uint32_t kWatchAgainMs = 1000;
 constexpr uint64_t kLongestTimerMs = 1u << 31;
 
@@ -40,24 +40,6 @@ void append_quoted(std::string& out, std::string_view text) {
     }
   }
   out += '"';
-}
-
-// Which arguments are passwords and user names: of AUTH, HELLO and what has an option AUTH (MIGRATE).
-std::set<size_t> secret_arguments(const Command& command, const CommandSpec& spec) {
-  std::set<size_t> secret;
-  const auto hide_after = [&](size_t word, size_t count) {
-    for (size_t i = word + 1; i <= word + count && i < command.argc(); ++i) secret.insert(i);
-  };
-  if (spec.action == Action::kAuth) hide_after(0, command.argc());
-  for (size_t i = 2; i < command.argc(); ++i) {
-    if (spec.action == Action::kHello && same_word(command.arg(i), "AUTH")) hide_after(i, 2);
-    for (const auto& key : spec.keys) {
-      for (const auto& option : key.options) {
-        if (option.word.starts_with("auth") && same_word(command.arg(i), option.word)) hide_after(i, option.arguments);
-      }
-    }
-  }
-  return secret;
 }
 
 // Redis shows no administration, and scripts as what they are called with.

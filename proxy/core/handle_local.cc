@@ -60,6 +60,8 @@ LocalFunction function_of(Action action) {
       return local_auth;
     case Action::kTime:
       return local_time;
+    case Action::kConfigGet:
+      return local_config_get;
     case Action::kInfo:
       return local_info;
     case Action::kRole:
@@ -189,7 +191,7 @@ void run_counted(Session& session, const Command& command, const CommandSpec& sp
   process.server_stats().count_call(worker.index(), spec, worker.errors_given() != errors);
   if (!timed) return;
   const Session::Details* details = session.details_if_any();
-  process.slow_log().add(worker.transport().wall_clock_us(), kOwnTimeUs, command, session.addresses().peer,
+  process.slow_log().add(worker.transport().wall_clock_us(), kOwnTimeUs, command, spec, session.addresses().peer,
                          details ? details->name : "");
 }
 

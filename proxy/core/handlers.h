@@ -18,6 +18,10 @@ class Worker;
 
 /// False if the session was paused before the command was handled: it is to be given again when the pause is over.
 bool handle(Session& session, const resp::Command& command);
+/// A command that cannot run, or not now, and why: inside MULTI that ends the transaction.
+void reject(Session& session, std::string_view text);
+/// Likewise; also an EXEC ends its transaction.
+void reject(Session& session, const resp::CommandSpec& spec, std::string_view text);
 /// A command that has been looked at and admitted, by its kind.
 void run(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
 

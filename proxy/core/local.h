@@ -22,6 +22,11 @@ void local_echo(Session&, const resp::Command&);
 void local_quit(Session&, const resp::Command&);
 void local_reset(Session&, const resp::Command&);
 void local_select(Session&, const resp::Command&);
+bool parse_int(std::string_view text, int64_t& value);
+/// Another protocol or database for the session, and what tracks for it.
+void set_link_kind(Session& session, LinkKind kind);
+
+// local_auth.cc
 void local_hello(Session&, const resp::Command&);
 void local_auth(Session&, const resp::Command&);
 
@@ -70,6 +75,9 @@ void local_latency_history(Session&, const resp::Command&);
 void local_latency_histogram(Session&, const resp::Command&);
 void local_memory_stats(Session&, const resp::Command&);
 void local_longest_text(Session&, const resp::Command&);
+
+// local_config.cc
+void local_config_get(Session&, const resp::Command&);
 
 // local_acl.cc
 void local_acl_whoami(Session&, const resp::Command&);

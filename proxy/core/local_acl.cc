@@ -1,5 +1,4 @@
-// ACL, as a server answers whose only user is "default", without a password and with all rights. Users are configured
-// in Corral's settings, so what changes them is refused.
+// ACL. Users are configured in Corral's settings, so what changes them is refused.
 // Source: Redis 7.0, acl.c.
 #include <algorithm>
 
@@ -16,6 +15,7 @@ using resp::CommandSpec;
 namespace {
 
 constexpr int64_t kMostPasswordBits = 4096;
+constexpr int64_t kLogDefaultCount = 10;
 
 void append_bulks(std::string& out, std::span<const std::string_view> texts) {
   resp::append_array(out, texts.size());
@@ -29,9 +29,39 @@ void collect_of_category(std::span<const CommandSpec> specs, uint32_t bit, std::
   }
 }
 
+const auto& users_of(const Session& session) { return session.worker().policies().acl.users(); }
+
+void append_selector(std::string& out, const policy::AclSelector& selector) {
+  resp::append_bulk(out, "commands");
+  resp::append_bulk(out, selector.describe_commands());
+  resp::append_bulk(out, "keys");
+  resp::append_bulk(out, selector.describe_keys());
+  resp::append_bulk(out, "channels");
+  resp::append_bulk(out, selector.describe_channels());
+}
+
+// Why the command is refused to the user, or by the guard to all; empty: it is not.
+std::string dry_run(Session& session, const policy::AclUser& user, const Command& command, const CommandSpec& spec) {
+  using policy::AclRefusal;
+  std::vector<resp::KeyUse> uses;
+  const policy::AclVerdict verdict = user.check(spec, command, uses);
+  const bool denied = session.worker().policies().guard.denies(spec);
+  if (verdict.refusal == AclRefusal::kKey || verdict.refusal == AclRefusal::kChannel) {
+    const std::string what = verdict.refusal == AclRefusal::kKey ? "key" : "channel";
+    const std::string_view arg = verdict.arg < command.argc() ? command.arg(verdict.arg) : "";
+    return "This user has no permissions to access the '" + std::string(arg) + "' " + what;
+  }
+  if (verdict.refusal != AclRefusal::kCommand && !denied) return {};
+  return "This user has no permissions to run the '" + std::string(spec.name) + "' command";
+}
+
 }  // namespace
 
-void local_acl_whoami(Session& session, const Command&) { session.reply("$7\r\ndefault\r\n"); }
+void local_acl_whoami(Session& session, const Command&) {
+  std::string out;
+  resp::append_bulk(out, session.user().name());
+  session.reply(out);
+}
 
 void local_acl_cat(Session& session, const Command& command) {
   std::string out;
@@ -52,36 +82,45 @@ void local_acl_cat(Session& session, const Command& command) {
 }
 
 void local_acl_list(Session& session, const Command&) {
-  static constexpr std::string_view kUser[] = {"user default on nopass ~* &* +@all"};
+  const auto& users = users_of(session);
   std::string out;
-  append_bulks(out, kUser);
+  resp::append_array(out, users.size());
+  for (const auto& [name, user] : users) resp::append_bulk(out, "user " + name + ' ' + user.describe());
   session.reply(out);
 }
 
-void local_acl_users(Session& session, const Command&) { session.reply("*1\r\n$7\r\ndefault\r\n"); }
+void local_acl_users(Session& session, const Command&) {
+  const auto& users = users_of(session);
+  std::string out;
+  resp::append_array(out, users.size());
+  for (const auto& [name, user] : users) resp::append_bulk(out, name);
+  session.reply(out);
+}
 
 void local_acl_getuser(Session& session, const Command& command) {
   const int resp = session.resp();
+  const policy::AclUser* user = session.worker().policies().acl.find(command.arg(2));
   std::string out;
-  if (command.arg(2) != "default") {
+  if (!user) {
     resp::append_null(out, resp);
     return session.reply(out);
   }
   resp::append_map(out, 6, resp);
   resp::append_bulk(out, "flags");
-  resp::append_set(out, 2, resp);
-  resp::append_bulk(out, "on");
-  resp::append_bulk(out, "nopass");
+  resp::append_set(out, user->needs_no_password() ? 2 : 1, resp);
+  resp::append_bulk(out, user->enabled() ? "on" : "off");
+  if (user->needs_no_password()) resp::append_bulk(out, "nopass");
   resp::append_bulk(out, "passwords");
-  resp::append_array(out, 0);
-  resp::append_bulk(out, "commands");
-  resp::append_bulk(out, "+@all");
-  resp::append_bulk(out, "keys");
-  resp::append_bulk(out, "~*");
-  resp::append_bulk(out, "channels");
-  resp::append_bulk(out, "&*");
+  resp::append_array(out, user->passwords().size());
+  for (const std::string& hash : user->passwords()) resp::append_bulk(out, hash);
+  const auto& selectors = user->selectors();
+  append_selector(out, selectors.front());
   resp::append_bulk(out, "selectors");
-  resp::append_array(out, 0);
+  resp::append_array(out, selectors.size() - 1);
+  for (size_t i = 1; i < selectors.size(); ++i) {
+    resp::append_map(out, 3, resp);
+    append_selector(out, selectors[i]);
+  }
   session.reply(out);
 }
 
@@ -100,7 +139,7 @@ void local_acl_genpass(Session& session, const Command& command) {
   std::string password, out;
   uint64_t random = 0;
   for (int64_t i = 0; i < (bits + 3) / 4; ++i) {
-    if (i % 16 == 0) random = session.worker().transport().random();
+    if (i % 16 == 0) random = session.worker().transport().secret_random();
     password += "0123456789abcdef"[random & 15];
     random >>= 4;
   }
@@ -109,30 +148,36 @@ void local_acl_genpass(Session& session, const Command& command) {
 }
 
 void local_acl_dryrun(Session& session, const Command& command) {
-  if (command.arg(2) != "default") {
-    return session.reply_error("ERR User '" + std::string(command.arg(2)) + "' not found");
-  }
+  const policy::AclUser* user = session.worker().policies().acl.find(command.arg(2));
+  if (!user) return session.reply_error("ERR User '" + std::string(command.arg(2)) + "' not found");
   const Command tried{command.frame, command.size, command.slices.subspan(3)};
   const CommandSpec* spec = find_spec(session.worker(), tried);
   if (!spec) return session.reply_error("ERR Command '" + std::string(command.arg(3)) + "' not found");
   if (!spec->arity_fits(tried.argc())) {
     return session.reply_error("ERR wrong number of arguments for '" + std::string(spec->name) + "' command");
   }
-  if (!session.worker().policies().guard.denies(*spec)) return session.reply(resp::kOk);
+  const std::string why = dry_run(session, *user, tried, *spec);
+  if (why.empty()) return session.reply(resp::kOk);
   std::string out;
-  resp::append_bulk(out, "This user has no permissions to run the '" + std::string(spec->name) + "' command");
+  resp::append_bulk(out, why);
   session.reply(out);
 }
 
-// Nobody can be denied anything yet that would be logged.
 void local_acl_log(Session& session, const Command& command) {
   if (command.argc() > 3) return reply_subcommand_syntax(session, command);
-  if (command.argc() == 2) return session.reply("*0\r\n");
-  if (same_word(command.arg(2), "RESET")) return session.reply(resp::kOk);
-  if (!resp::parse_decimal(command.arg(2))) {
-    return session.reply_error("ERR value is not an integer or out of range");
+  AclLog& log = session.worker().process().acl_log();
+  int64_t most = kLogDefaultCount;
+  if (command.argc() == 3) {
+    if (same_word(command.arg(2), "RESET")) {
+      log.clear();
+      return session.reply(resp::kOk);
+    }
+    const auto given = resp::parse_decimal(command.arg(2));
+    if (!given) return session.reply_error("ERR value is not an integer or out of range");
+    most = std::max<int64_t>(*given, 0);
   }
-  session.reply("*0\r\n");
+  const auto entries = log.entries(static_cast<size_t>(most));
+  session.reply(describe_acl_log(entries, session.worker().transport().wall_clock_us(), session.resp()));
 }
 
 void local_acl_change(Session& session, const Command&) {

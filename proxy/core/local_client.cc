@@ -42,7 +42,7 @@ struct Filter {
     if (!addr.empty() && addr != session.addresses().peer) return false;
     if (!laddr.empty() && laddr != session.addresses().local) return false;
     const bool listens = (session.modes() & Session::kSubscribed) != 0;
-    return (user.empty() || user == "default") && (type.empty() || type == (listens ? "pubsub" : "normal"));
+    return (user.empty() || user == session.user().name()) && (type.empty() || type == (listens ? "pubsub" : "normal"));
   }
 };
 
@@ -123,7 +123,7 @@ std::string parse_kill_option(Session& session, std::string_view option, std::st
   } else if (same_word(option, "TYPE")) {
     if (!parse_type(value, filter.type)) return "ERR Unknown client type '" + std::string(value) + "'";
   } else if (same_word(option, "USER")) {
-    if (value != "default") return "ERR No such user '" + std::string(value) + "'";
+    if (!session.worker().policies().acl.find(value)) return "ERR No such user '" + std::string(value) + "'";
     filter.user = value;
   } else if (same_word(option, "SKIPME") && (same_word(value, "yes") || same_word(value, "no"))) {
     filter.skip = same_word(value, "yes") ? session.id() : 0;

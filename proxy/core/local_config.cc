@@ -1,7 +1,13 @@
-// CONFIG and SLOWLOG go to all masters; what they mean for what Corral counts and logs itself is seen to here.
+// CONFIG GET asks a master, and does not tell its passwords. CONFIG SET and SLOWLOG go to all masters; what they mean
+// for what Corral keeps itself is seen to here.
+#include <algorithm>
+
 #include "proxy/core/handlers.h"
 #include "proxy/core/local.h"
+#include "proxy/core/secret_arguments.h"
 #include "resp/decimal.h"
+#include "resp/reply_builder.h"
+#include "resp/reply_view.h"
 
 namespace corral::core {
 
@@ -29,7 +35,53 @@ void note_setting(SlowLog& slow_log, std::string_view name, std::string_view val
   if (same_word(name, "slowlog-max-len") && *number >= 0) slow_log.set_max_entries(static_cast<size_t>(*number));
 }
 
+// Redis: config.c, SENSITIVE_CONFIG.
+constexpr std::string_view kSecretSettings[] = {"requirepass", "masterauth", "masteruser", "tls-key-file-pass",
+                                                "tls-client-key-file-pass"};
+
+bool is_secret(std::string_view name) {
+  return std::any_of(std::begin(kSecretSettings), std::end(kSecretSettings),
+                     [&](std::string_view secret) { return same_word(name, secret); });
+}
+
+class ConfigGet final : public Task {
+ public:
+  static void start(Session& session, std::string_view bytes) {
+    auto* task = new ConfigGet(session.request_for_reply(any_slot(session), kReadOnly));
+    Request part = task->whole_;
+    part.task = task;
+    session.add_reference();
+    session.worker().send(part, bytes);
+  }
+
+  void on_reply(uint32_t, std::string_view reply) override {
+    Worker& worker = whole_.session->worker();
+    const resp::ReplyView view(reply);
+    worker.answer(whole_, view.is_error() ? std::string(reply) : without_secrets(view, whole_.session->resp()));
+    delete this;
+  }
+
+ private:
+  explicit ConfigGet(const Request& whole) : whole_(whole) {}
+
+  static std::string without_secrets(const resp::ReplyView& reply, int resp) {
+    const auto elements = reply.elements();
+    std::string out;
+    resp::append_map(out, elements.size() / 2, resp);
+    for (size_t i = 0; i + 1 < elements.size(); i += 2) {
+      out += elements[i].bytes();
+      const bool hidden = is_secret(elements[i].text()) && !elements[i + 1].text().empty();
+      hidden ? resp::append_bulk(out, kRedacted) : void(out += elements[i + 1].bytes());
+    }
+    return out;
+  }
+
+  const Request whole_;  // holds a reference to the session
+};
+
 }  // namespace
+
+void local_config_get(Session& session, const Command& command) { ConfigGet::start(session, command.bytes()); }
 
 void note_configuration(Worker& worker, const Command& command, const CommandSpec& spec) {
   if (spec.action == Action::kConfigResetStat) reset_stats(worker);

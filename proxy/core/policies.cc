@@ -93,6 +93,8 @@ std::string describe_rule(const policy::Rule& rule) {
 
 policy::PoliciesPtr make_policies(const config::Settings& settings) {
   auto policies = std::make_shared<policy::Policies>();
+  for (const std::string& line : settings.server.users) policies->acl.add(line);
+  policies->protected_mode = settings.server.protected_mode;
   std::vector<std::string> denied = settings.guard.deny;
   if (settings.guard.keys == "deny") denied.emplace_back("KEYS");
   policies->guard = policy::Guard(denied);

@@ -16,6 +16,8 @@
 #include "policy/lease_table.h"
 #include "policy/near_cache.h"
 #include "policy/policies.h"
+#include "proxy/core/acl_log.h"
+#include "proxy/core/auth_throttle.h"
 #include "proxy/core/gate.h"
 #include "proxy/core/near_links.h"
 #include "proxy/core/pubsub_registry.h"
@@ -97,6 +99,8 @@ class Process {
   ScriptRegistry& scripts() { return scripts_; }
   ServerStats& server_stats() { return server_stats_; }
   SlowLog& slow_log() { return slow_log_; }
+  AclLog& acl_log() { return acl_log_; }
+  AuthThrottle& auth_throttle() { return auth_throttle_; }
   const SystemFacts& system() const { return system_; }
   void set_system(SystemFacts system) { system_ = std::move(system); }  // before the workers start
   PubSubRegistry& pubsub() { return pubsub_; }
@@ -129,6 +133,8 @@ class Process {
   ScriptRegistry scripts_;
   ServerStats server_stats_;
   SlowLog slow_log_;
+  AclLog acl_log_;
+  AuthThrottle auth_throttle_;
   SystemFacts system_;
   PubSubRegistry pubsub_;
   std::unique_ptr<policy::NearCache> near_cache_;

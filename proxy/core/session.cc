@@ -193,6 +193,7 @@ void Session::close() {
 void Session::on_failed(std::string_view) {
   socket_ = nullptr;
   output_.clear();  // the input may be in use right now
+  worker_.access().forget(*this);
   if (source_) source_->on_client_room();
   if (upload_) std::exchange(upload_, nullptr)->on_session_closed();
   if (blocked_command_) blocked_command_->on_session_closed();
@@ -204,7 +205,7 @@ void Session::on_failed(std::string_view) {
 // While it is not read from, a blocked client can only be noticed to go away by this.
 void Session::on_hang_up() {
   hung_up_ = true;
-  if (paused_ & (kBlocked | kByClient)) close();
+  if (paused_ & (kBlocked | kByClient | kAuth)) close();
 }
 
 void Session::on_end() {
@@ -220,7 +221,7 @@ void Session::on_writable() {
 }
 
 void Session::flush() {
-  if (!socket_ || blocked_) return;
+  if (!socket_ || blocked_) return close_if_overrun();
   while (output_.unsent() > 0) {
     iovec parts[kMaxParts];
     const int count = output_.gather(parts, kMaxParts);
@@ -236,6 +237,16 @@ void Session::flush() {
     }
   }
   after_output();
+}
+
+// Who has not authenticated gets nothing that is worth keeping for it.
+void Session::close_if_overrun() {
+  if (!socket_ || authenticated()) return;
+  if (output_.unsent() <= worker_.settings().limits.unauthenticated_output_bytes) return;
+  worker_.stats().clients_unauthenticated.add();
+  worker_.transport().log(LogLevel::kInfo,
+                          "closed " + addresses_.peer + ": it neither authenticates nor reads its replies");
+  close();
 }
 
 void Session::after_output() {
@@ -271,6 +282,13 @@ void Session::reset() {
   details_.reset();
   link_kind_ = LinkKind();
   replies_off_ = skip_this_ = skip_next_ = no_evict_ = no_touch_ = false;
+  worker_.access().begin(*this);
+}
+
+// What waits for something may wait for long, and what listens must not hear more.
+void Session::end_for_new_rights() {
+  const bool waits = blocked_command_ || upload_ || skipped_ || (modes_ & (kSubscribed | kMonitoring)) != 0;
+  waits ? close() : close_after_replies();
 }
 
 void Session::leave_modes() {

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <utility>
 
+#include "policy/acl_user.h"
 #include "proxy/core/byte_queue.h"
 #include "proxy/core/key_marks.h"
 #include "proxy/core/link_kind.h"
@@ -53,7 +54,8 @@ class BlockedCommand {
 /// Where a client comes from and what it connected to, as text ("127.0.0.1:50312").
 struct ClientAddresses {
   std::string peer, local;
-  int fd = -1;  // for CLIENT LIST only
+  int fd = -1;            // for CLIENT LIST only
+  bool is_local = false;  // of this machine: through the loopback interface or a unix socket
 };
 
 /// The start of a request that has not wholly arrived, and what came behind a pause.
@@ -91,6 +93,21 @@ class Session final : public Endpoint {
   bool is_blocked() const { return blocked_command_ || (paused_ & kByClient) != 0; }
   bool idle() const { return replies_.empty() && output_.empty() && !input_; }
   Worker& worker() const { return worker_; }
+
+  // Access (access.h). The user is a part of the policies that are in force.
+  const policy::AclUser& user() const { return *user_; }
+  bool authenticated() const { return unauthenticated_since_ms_ == 0; }
+  /// No check of what it may do can fail.
+  bool unrestricted() const { return unrestricted_; }
+  uint64_t unauthenticated_since_ms() const { return unauthenticated_since_ms_; }
+  /// `unauthenticated_since_ms`: 0 if it has authenticated, or need not.
+  void set_user(const policy::AclUser& user, uint64_t unauthenticated_since_ms) {
+    user_ = &user;
+    unauthenticated_since_ms_ = unauthenticated_since_ms;
+    unrestricted_ = authenticated() && user.unrestricted();
+  }
+  /// Its user is not what it was: what is under way may end, and then the connection does.
+  void end_for_new_rights();
 
   // Replies. `reply` is one whole RESP reply.
   ReplyQueue::Ticket expect_reply();
@@ -170,6 +187,7 @@ class Session final : public Endpoint {
     kByClient = 64,  // CLIENT PAUSE
     kUpload = 128,   // a large request goes to its node as it comes, and the node has to take it first
     kNear = 256,     // replies of the near cache's fills, or of what went past it, have to come first
+    kAuth = 512,     // too many wrong passwords have come from its address (auth_throttle.h)
   };
   void pause(Pause reason);
   void resume(Pause reason);
@@ -267,7 +285,10 @@ class Session final : public Endpoint {
   void drop_input();
   void leave_modes();
   void take_large_argument();
+  bool skip_if_refused();
   bool skip_if_too_big();
+  void skip(std::string_view error, const resp::CommandSpec* spec);
+  void close_if_overrun();
   size_t feed_skipped(const char* data, size_t size);
   size_t feed_upload(const char* data, size_t size);
   void keep(const char* data, size_t size, resp::RequestScanner& scanner);
@@ -297,6 +318,8 @@ class Session final : public Endpoint {
   std::string lookup_error_;
   uint64_t written_ = 0;
   Touch touch_;  // of its next request
+  const policy::AclUser* user_ = nullptr;
+  uint64_t unauthenticated_since_ms_ = 0;  // on the worker's clock; 0: it is not
   ClientAddresses addresses_;
   LinkKind link_kind_;
   uint32_t references_ = 0;
@@ -313,6 +336,7 @@ class Session final : public Endpoint {
   bool replies_off_ = false;  // CLIENT REPLY OFF
   bool skip_next_ = false;    // CLIENT REPLY SKIP
   bool skip_this_ = false;
+  bool unrestricted_ = false;
   bool no_evict_ = false;
   bool no_touch_ = false;
   bool blocked_ = false;  // the socket took less than all

@@ -18,6 +18,7 @@ namespace {
 
 constexpr resp::RequestLimits kLimits{.max_args = 1024 * 1024};
 constexpr size_t kInputStepBytes = 256;
+constexpr uint32_t kLargeBytes = 64u << 10;  // an argument that is not collected to be refused
 
 // Of the argument that is being received.
 size_t missing_bytes(const PartialInput& input) {
@@ -87,7 +88,8 @@ size_t Session::complete_input(const char* data, size_t size) {
 size_t Session::consume(const char* data, size_t size, resp::RequestScanner& scanner) {
   size_t at = 0;
   while (at < size && paused_ == 0 && socket_ && !closing_) {
-    const resp::ScanStatus status = scanner.scan(data + at, size - at, kLimits);
+    const resp::RequestLimits& limits = authenticated() ? kLimits : worker_.limits_before_auth();
+    const resp::ScanStatus status = scanner.scan(data + at, size - at, limits);
     if (status == resp::ScanStatus::kNeedMore) break;
     if (status == resp::ScanStatus::kError) {
       protocol_error(scanner.error());
@@ -117,28 +119,41 @@ void Session::keep(const char* data, size_t size, resp::RequestScanner& scanner)
 // Of a request that is being received and has a large argument: it is refused, if that is too large; it goes to its
 // node as it comes, if it is of a kind that can.
 void Session::take_large_argument() {
-  if (paused_ != 0 || upload_ || closing_ || skip_if_too_big()) return;
+  if (paused_ != 0 || upload_ || closing_ || skip_if_refused() || skip_if_too_big()) return;
   if (worker_.gate().busy() || !Upload::suits(*this, *input_)) return;
   if (!quiet()) return pause(kQuiet);
   const auto input = std::move(input_);
   Upload::start(*this, *input);
 }
 
-// The client gets its answer at once; what it still sends of the request is dropped.
+// The user may not send it, whatever follows.
+bool Session::skip_if_refused() {
+  if (unrestricted_ || input_->scanner.partial().declared < kLargeBytes) return false;
+  const auto head = input_->scanner.head(input_->bytes.data());
+  const resp::CommandSpec* spec = head.command.argc() > 0 ? find_spec(worker_, head.command) : nullptr;
+  const std::string error = spec ? worker_.access().refusal_of(*this, head, *spec) : "";
+  if (!error.empty()) skip(error, spec);
+  return !error.empty();
+}
+
 bool Session::skip_if_too_big() {
   const auto partial = input_->scanner.partial();
   if (partial.declared <= worker_.policies().least_max_value_bytes) return false;
   const auto head = input_->scanner.head(input_->bytes.data());
   const resp::CommandSpec* spec = head.command.argc() > 0 ? find_spec(worker_, head.command) : nullptr;
   const std::string error = too_big_already(worker_, head, spec, partial);
-  if (error.empty()) return false;
+  if (!error.empty()) skip(error, spec);
+  return !error.empty();
+}
+
+// The client gets its answer at once; what it still sends of the request is dropped.
+void Session::skip(std::string_view error, const resp::CommandSpec* spec) {
   worker_.stats().requests.add();
   begin_command(spec);
   if (modes_ & kQueueing) transaction_->abort();
   reply_error(error);
   const auto input = std::move(input_);
   skipped_ = std::make_unique<resp::RequestStream>(input->scanner, input->bytes.data(), input->bytes.size(), kLimits);
-  return true;
 }
 
 size_t Session::feed_skipped(const char* data, size_t size) {

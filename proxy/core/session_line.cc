@@ -45,8 +45,8 @@ std::string Session::describe(size_t running_bytes) const {
       " qbuf-free=0 argv-mem=0 multi-mem=" + std::to_string(queueing ? transaction_->bytes() : 0) +
       " rbs=0 rbp=0 obl=0 oll=" + (output_.empty() ? "0" : "1") + " omem=" + std::to_string(output_.size()) +
       " tot-mem=" + std::to_string(sizeof(Session) + waiting + output_.size()) + " events=" + (blocked_ ? "rw" : "r") +
-      " cmd=" + (last_command_ ? std::string(last_command_->name) : "NULL") +
-      " user=default redir=" + (tracking_ ? std::to_string(tracking_->options().redirect) : "-1") +
+      " cmd=" + (last_command_ ? std::string(last_command_->name) : "NULL") + " user=" + user_->name() +
+      " redir=" + (tracking_ ? std::to_string(tracking_->options().redirect) : "-1") +
       " resp=" + std::to_string(resp());
   if (!shown.lib_name.empty()) line += " lib-name=" + shown.lib_name;
   if (!shown.lib_version.empty()) line += " lib-ver=" + shown.lib_version;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "proxy/core/command_names.h"
+#include "proxy/core/secret_arguments.h"
 #include "resp/reply_builder.h"
 
 namespace corral::core {
@@ -104,13 +105,16 @@ void append_slow_entry(std::string& out, const SlowEntry& entry) {
   resp::append_bulk(out, entry.client_name);
 }
 
-void SlowLog::add(int64_t wall_us, int64_t duration_us, const resp::Command& command, std::string_view client,
-                  std::string_view client_name) {
+void SlowLog::add(int64_t wall_us, int64_t duration_us, const resp::Command& command, const resp::CommandSpec& spec,
+                  std::string_view client, std::string_view client_name) {
   SlowEntry entry;
   entry.time_s = wall_us / 1'000'000;
   entry.duration_us = duration_us;
   const size_t shown = std::min(command.argc(), kMostArgs);
-  for (size_t i = 0; i < shown; ++i) entry.args.push_back(trimmed(command.arg(i)));
+  const std::set<size_t> secret = secret_arguments(command, spec);
+  for (size_t i = 0; i < shown; ++i) {
+    entry.args.push_back(secret.contains(i) ? std::string(kRedacted) : trimmed(command.arg(i)));
+  }
   if (command.argc() > kMostArgs) {
     entry.args.back() = "... (" + std::to_string(command.argc() - kMostArgs + 1) + " more arguments)";
   }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "resp/command.h"
+#include "resp/command_table.h"
 #include "resp/reply_view.h"
 
 namespace corral::core {
@@ -39,8 +40,9 @@ class SlowLog {
     const int64_t least = slower_than_us_.load(std::memory_order_relaxed);
     return least >= 0 && duration_us >= least;
   }
-  void add(int64_t wall_us, int64_t duration_us, const resp::Command& command, std::string_view client,
-           std::string_view client_name);
+  /// What is secret in the command is not kept.
+  void add(int64_t wall_us, int64_t duration_us, const resp::Command& command, const resp::CommandSpec& spec,
+           std::string_view client, std::string_view client_name);
   /// Newest first.
   std::vector<SlowEntry> entries() const;
   void clear();

@@ -40,6 +40,11 @@ class Counter {
           X(connections)  /* accepted, ever */                                                                      \
       X(clients_rejected) /* over max_clients */                                                                    \
       X(clients_overrun)  /* closed since they did not read */                                                      \
+      X(clients_denied)          /* of other machines, in protected mode */                                         \
+      X(clients_unauthenticated) /* closed since they did not authenticate */                                       \
+      X(acl_denied)              /* -NOPERM since the user may not */                                               \
+      X(auth_failed)             /* wrong passwords */                                                              \
+      X(auth_refused)            /* passwords that were not looked at, since too many had been wrong */             \
       X(protocol_errors) X(net_input_bytes) X(net_output_bytes) /* from and to clients */
 
 struct Stats {

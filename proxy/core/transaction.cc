@@ -144,6 +144,7 @@ void Transaction::exec() {
     discard();
     return session_.reply(null_exec(session_));
   }
+  if (!session_.unrestricted()) ask_again();
   const uint16_t slot = slot_ != kNoSlot ? slot_ : any_slot(session_);
   auto items = std::exchange(items_, {});
   end_queueing();
@@ -161,6 +162,19 @@ void Transaction::exec() {
                    exec_looked(std::move(*kept), slot, watching, error);
                    if (Near* near = session_.worker().near()) near->end_unused_touch(session_);
                  });
+}
+
+// What the user may do can have changed since a command was queued.
+void Transaction::ask_again() {
+  Worker& worker = session_.worker();
+  for (Item& item : items_) {
+    const std::string error =
+        worker.access().refusal_at_exec(session_, ParsedRequest(worker, item.bytes).command(), *item.spec);
+    if (error.empty()) continue;
+    resp::append_error(item.refusal, error);
+    item.at_node = false;
+    item.by_corral = true;
+  }
 }
 
 bool Transaction::wants_look(const std::vector<Item>& items) const {

@@ -34,6 +34,7 @@ class Transaction {
     bool at_node;    // a part of the piece
     bool by_corral;  // run by Corral afterwards; if it is also at_node, at the other masters, or for the session
                      // (SELECT)
+    std::string refusal = {};  // not run: this is its reply
   };
 
   void begin();
@@ -71,6 +72,7 @@ class Transaction {
 
  private:
   void end_queueing();
+  void ask_again();
   bool wants_look(const std::vector<Item>& items) const;
   void exec_looked(std::vector<Item> items, uint16_t slot, const Link* watching, std::string_view error);
   bool is_usable(const Link& link) const;

@@ -74,6 +74,8 @@ class Transport {
   virtual void reload(ReloadDone done) { done("there are no settings to load"); }
 
   virtual uint64_t random() = 0;
+  /// Nobody can guess it from others.
+  virtual uint64_t secret_random() { return random(); }
   /// The clock of the turns (Worker::begin_turn), as it is right now.
   virtual uint64_t clock_ms() = 0;
   virtual int64_t wall_clock_us() = 0;  // microseconds since 1970

@@ -32,6 +32,11 @@ const CommandSpec* spec_of(const resp::RequestScanner::Head& head) {
   return fits && spec->only_key != 0 && spec->only_key < command.argc() ? spec : nullptr;
 }
 
+// Whatever its options may still be.
+bool may_send(const Session& session, const resp::Command& command, const CommandSpec& spec) {
+  return session.unrestricted() || session.user().may_use(spec, command, spec.only_key, spec.keys[0].flags);
+}
+
 Request request_for(Session& session, const PartialInput& input) {
   const auto head = input.scanner.head(input.bytes.data());
   const CommandSpec* spec = spec_of(head);
@@ -44,8 +49,9 @@ Request request_for(Session& session, const PartialInput& input) {
 
 bool Upload::suits(Session& session, const PartialInput& input) {
   if (input.scanner.partial().declared < kUploadBytes || session.modes() != 0) return false;
-  const CommandSpec* spec = spec_of(input.scanner.head(input.bytes.data()));
-  return spec && !session.worker().policies().guard.denies(*spec);
+  const auto head = input.scanner.head(input.bytes.data());
+  const CommandSpec* spec = spec_of(head);
+  return spec && may_send(session, head.command, *spec) && !session.worker().policies().guard.denies(*spec);
 }
 
 Upload::Upload(Session& session, const PartialInput& input)

@@ -44,6 +44,9 @@ Worker::Worker(Process& process, Transport& transport, uint32_t index, uint64_t 
       tracking_(std::make_unique<TrackingClients>(*this)) {
   near_ = std::make_unique<Near>(*this, *process.near_cache());
   leases_ = std::make_unique<Leases>(*this, process.leases());
+  const auto input_bytes = static_cast<uint32_t>(settings_.limits.unauthenticated_input_bytes);
+  limits_before_auth_.max_frame_bytes = input_bytes;
+  limits_before_auth_.max_inline_bytes = std::min(limits_before_auth_.max_inline_bytes, input_bytes);
   if (index != 0) return;
   keeper_ = std::make_unique<TopologyKeeper>(*this);
   hub_ = std::make_unique<PubSubHub>(*this);
@@ -57,7 +60,8 @@ void Worker::start() {
 }
 
 void Worker::set_policies(policy::PoliciesPtr policies) {
-  policies_ = std::move(policies);
+  const policy::PoliciesPtr before = std::exchange(policies_, std::move(policies));
+  access_.on_new_users(before->acl);
   if (near_) near_->on_new_rules();
 }
 
@@ -116,6 +120,7 @@ void Worker::tick() {
   if (board_.blocked > 0) check_blocked(*this);
   if (hub_) hub_->tick();
   tracking_->tick();
+  access_.tick();
   if (!draining_ && settings_.server.idle_timeout_ms == 0) return;
   std::vector<Session*> all;
   for (const auto& [id, session] : sessions_) all.push_back(session.get());

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "proxy/core/access.h"
 #include "proxy/core/gate.h"
 #include "proxy/core/hold.h"
 #include "proxy/core/link.h"
@@ -73,6 +74,9 @@ class Worker {
   uint32_t now_ms() const { return now_ms_; }
   uint64_t now64_ms() const { return now64_ms_; }
   Gate& gate() { return gate_; }
+  Access& access() { return access_; }
+  /// Of what clients send that have not authenticated.
+  const resp::RequestLimits& limits_before_auth() const { return limits_before_auth_; }
   /// Counts an error that a session is given by Corral itself.
   void note_error(std::string_view text) {
     ++errors_given_;
@@ -178,6 +182,8 @@ class Worker {
   void continue_later(Session* session);
   void bury(Session* session);
   Session* find_session(uint64_t id);
+  /// Also those that are closed, as long as requests refer to them.
+  void for_each_session(const std::function<void(Session&)>& visit);
   const std::map<uint64_t, std::unique_ptr<Session>>& sessions() const { return sessions_; }
 
   /// A session got bytes; `window` is its own, and remembers when it was counted last.
@@ -247,6 +253,8 @@ class Worker {
   uint32_t active_clients_ = 0;   // in the last one
   HoldTable holds_;
   Gate gate_{*this};
+  Access access_{*this};
+  resp::RequestLimits limits_before_auth_ = resp::RequestLimits::before_auth();
   uint64_t errors_given_ = 0;
   using LinksByNode = std::vector<std::unique_ptr<Link>>;  // by NodeId; null where there is none
   std::vector<LinksByNode> links_;                         // by LinkKind::index()

@@ -14,17 +14,25 @@ constexpr uint32_t kEnoughInATurn = 32;  // requests, of which the writes to the
 }  // namespace
 
 Session* Worker::accept(Socket* socket, ClientAddresses addresses) {
+  const auto tell = [&](std::string_view why) {
+    iovec part{const_cast<char*>(why.data()), why.size()};
+    transport_.write(socket, &part, 1);
+  };
   stats().connections.add();
   if (process_.clients() >= settings_.server.max_clients || draining_) {
     stats().clients_rejected.add();
-    static constexpr std::string_view kTooMany = "-ERR max number of clients reached\r\n";
-    iovec part{const_cast<char*>(kTooMany.data()), kTooMany.size()};
-    if (!draining_) transport_.write(socket, &part, 1);
+    if (!draining_) tell("-ERR max number of clients reached\r\n");
+    return nullptr;
+  }
+  if (!addresses.is_local && policies_->is_for_this_machine()) {
+    stats().clients_denied.add();
+    tell(kDenied);
     return nullptr;
   }
   const uint64_t id = process_.next_client_id();
   auto session = std::make_unique<Session>(*this, id, socket, std::move(addresses));
   Session* result = session.get();
+  access_.begin(*result);
   sessions_.emplace(id, std::move(session));
   board_.clients.fetch_add(1, std::memory_order_relaxed);
   return result;
@@ -33,6 +41,12 @@ Session* Worker::accept(Socket* socket, ClientAddresses addresses) {
 Session* Worker::find_session(uint64_t id) {
   const auto it = sessions_.find(id);
   return it == sessions_.end() ? nullptr : it->second.get();
+}
+
+void Worker::for_each_session(const std::function<void(Session&)>& visit) {
+  for (const auto* sessions : {&sessions_, &lingering_}) {
+    for (const auto& [id, session] : *sessions) visit(*session);
+  }
 }
 
 // Called when its connection is closed, and again when the last request that refers to it is done.

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <sys/un.h>
 
 #include <array>
@@ -78,6 +79,25 @@ std::string to_text(const config::Address& address) {
 }
 
 std::string local_text(int fd) { return text_of(fd, getsockname); }
+
+bool is_local(int fd) {
+  SocketAddress address{};
+  address.length = sizeof(address.storage);
+  return getpeername(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.length) == 0 && is_local(address);
+}
+
+// Redis: connection.c, connIsLocal. Behind a listener of both versions an IPv4 address comes in the form of the other.
+bool is_local(const SocketAddress& address) {
+  constexpr uint8_t kLoopback = 127;
+  if (address.storage.ss_family == AF_UNIX) return true;
+  if (address.storage.ss_family == AF_INET) {
+    const auto* v4 = reinterpret_cast<const sockaddr_in*>(&address.storage);
+    return ntohl(v4->sin_addr.s_addr) >> 24 == kLoopback;
+  }
+  const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&address.storage);
+  return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) ||
+         (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) && v6->sin6_addr.s6_addr[12] == kLoopback);
+}
 
 std::string peer_text(int fd) {
   SocketAddress address{};

@@ -25,6 +25,9 @@ std::optional<SocketAddress> resolve(const config::Address& address);
 std::string to_text(const SocketAddress& address);
 std::string to_text(const config::Address& address);
 std::string local_text(int fd);
+/// Whether a client's socket comes from this machine: a unix socket, or the loopback interface.
+bool is_local(int fd);
+bool is_local(const SocketAddress& peer);
 /// Of a client's socket; one that came through a unix socket has no address of its own, so it is that of the socket.
 std::string peer_text(int fd);
 

@@ -211,7 +211,7 @@ void Server::give_to_worker(int fd) {
     --chosen.on_their_way;
     UvSocket* socket = chosen.transport.adopt(fd);
     core::Socket* as_core = chosen.transport.as_core(socket);
-    core::Session* session = worker.accept(as_core, {peer_text(fd), local_text(fd), fd});
+    core::Session* session = worker.accept(as_core, {peer_text(fd), local_text(fd), fd, is_local(fd)});
     if (!session) return chosen.transport.close(as_core);
     as_core->endpoint = session;
     chosen.transport.start_reading(socket);

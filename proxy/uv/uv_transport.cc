@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 
@@ -327,6 +329,13 @@ void UvTransport::release(UvSocket* socket) {
     ::close(closed->fd);
     delete closed;
   });
+}
+
+// The kernel gives up to 256 bytes at once, always.
+uint64_t UvTransport::secret_random() {
+  uint64_t value = 0;
+  if (getrandom(&value, sizeof(value), 0) != sizeof(value)) std::abort();
+  return value;
 }
 
 core::CpuTimes UvTransport::cpu_times() {

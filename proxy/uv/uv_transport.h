@@ -53,6 +53,7 @@ class UvTransport final : public core::Transport {
   void post(uint32_t worker, std::function<void(core::Worker&)> work) override { post_(worker, std::move(work)); }
   void reload(ReloadDone done) override { reload_(std::move(done)); }
   uint64_t random() override { return random_(); }
+  uint64_t secret_random() override;
   uint64_t clock_ms() override { return uv_hrtime() / 1'000'000; }
   int64_t wall_clock_us() override;
   core::CpuTimes cpu_times() override;

@@ -115,7 +115,7 @@ TEST(LoadError, UnknownSettingIsNamedWithWhatThereIs) {
   EXPECT_EQ(error_of("[log]\n\nlevle = \"info\""), "test.toml:3: unknown setting log.levle; [log] has level");
   EXPECT_EQ(error_of("[server]\nworkers = 1\nWorkers = 1"),
             "test.toml:3: unknown setting server.Workers; [server] has listen, announce, workers, max_clients, "
-            "idle_timeout, drain_timeout");
+            "idle_timeout, drain_timeout, users, protected_mode");
 }
 
 TEST(LoadError, UnknownSectionIsNamedWithWhatThereIs) {
@@ -285,7 +285,6 @@ TEST(LoadError, SettingsThatAreNotServedYetAreRefused) {
   const std::string leave_it_out = " is not served by this version yet; leave it out";
   EXPECT_EQ(error_of("[server]\n[server.tls]\ncert = \"x\""), "test.toml:2: server.tls" + leave_it_out);
   EXPECT_EQ(error_of("[upstream.tls]\nca = \"x\""), "test.toml:1: upstream.tls" + leave_it_out);
-  EXPECT_EQ(error_of("[server]\nusers = [\"user a on\"]"), "test.toml:2: server.users" + leave_it_out);
   EXPECT_EQ(error_of("[server]\nadmin = \"127.0.0.1:9380\""),
             "test.toml:2: server.admin" + leave_it_out + " or say \"\"");
   EXPECT_EQ(error_of("[upstream]\nreplica_reads = \"prefer\""),

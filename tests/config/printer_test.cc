@@ -16,12 +16,13 @@ namespace {
 // Settings that differ from the defaults in every field.
 Settings all_changed() {
   Settings s;
-  s.server = {{{"::1", 1}, {"/run/a \"b\".sock", 0}}, "[::2]:3", 7, 11, 1500, 60'000};
+  s.server = {{{"::1", 1}, {"/run/a \"b\".sock", 0}},          "[::2]:3", 7, 11, 1500, 60'000,
+              {"user \"a\\\"b\" on #" + std::string(64, 'a')}, false};
   s.upstream = {"sentinel", {{"a", 1}, {"1.2.3.4", 2}}, "ma\"ster", 1,   3'600'000, 100,
                 "us\\er",   "p\"a\tss\x01 \xc3\xa9",    "watcher",  "pw"};
   s.guard = {{"KEYS", "CONFIG SET"}, "deny", "del", 4096};
   s.near_cache = {1 << 20, 333};
-  s.limits = {65537, 3, 1ull << 40, 99, 131072};
+  s.limits = {65537, 3, 1ull << 40, 99, 131072, 100, 1025, 1026};
   s.log_level = "off";
   s.rules = {{"first \"one\"",
               {"a:*", "b\\*[c]\t"},
@@ -55,6 +56,7 @@ TEST(PrintSettings, ChangedSettingsLoadAgainToTheSame) {
   const auto again = load_text(print_settings(changed), "printed");
   ASSERT_TRUE(again) << again.error;
   EXPECT_EQ(again->server.listen, changed.server.listen);
+  EXPECT_EQ(again->server.users, changed.server.users);
   EXPECT_EQ(again->upstream.seeds, changed.upstream.seeds);
   EXPECT_EQ(again->upstream.master, changed.upstream.master);
   EXPECT_EQ(again->upstream.username, changed.upstream.username);
@@ -114,6 +116,8 @@ TEST(FixedChanges, WhatAReloadPutsInForceIsNotAmongThem) {
   wanted.guard = all_changed().guard;
   wanted.rules = all_changed().rules;
   wanted.log_level = "debug";
+  wanted.server.users = all_changed().server.users;
+  wanted.server.protected_mode = false;
   EXPECT_EQ(find_fixed_changes({}, wanted), std::vector<std::string>{});
 }
 

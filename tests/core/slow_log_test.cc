@@ -95,7 +95,7 @@ TEST(SlowLog, OwnLogIsBounded) {
   const std::string frame = "PING";
   const resp::Slice slices[] = {{0, 4}};
   const resp::Command command{frame.data(), 4, slices};
-  for (int i = 0; i < 1000; ++i) log.add(i * 1'000'000, 1, command, "c", "n");
+  for (int i = 0; i < 1000; ++i) log.add(i * 1'000'000, 1, command, *resp::find_command("PING"), "c", "n");
   EXPECT_LE(log.entries().size(), 128u);
   EXPECT_EQ(log.entries().front().time_s, 999);
   log.set_max_entries(3);

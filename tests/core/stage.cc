@@ -41,7 +41,7 @@ Stage::~Stage() {
 Stage::Client Stage::connect_client() {
   auto& socket = transport.sockets.emplace_back(std::make_unique<FakeSocket>());
   Client client{socket.get(), nullptr};
-  turn([&] { client.session = worker.accept(client.socket, {"192.0.2.1:1000", "192.0.2.2:6380"}); });
+  turn([&] { client.session = worker.accept(client.socket, {"192.0.2.1:1000", "192.0.2.2:6380", -1, true}); });
   client.socket->endpoint = client.session;
   return client;
 }

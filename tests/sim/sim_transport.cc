@@ -50,7 +50,7 @@ Connection& SimTransport::accept(Peer* client) {
   made.attach(client);
   ready([this, &made] {
     const std::string peer = "192.168.0.1:" + std::to_string(10000 + made.id());
-    core::Session* session = worker_->accept(&made, {peer, "192.168.0.2:6380"});
+    core::Session* session = worker_->accept(&made, {peer, "192.168.0.2:6380", -1, true});
     made.endpoint = session;
     if (!session) made.close();
   });
