@@ -69,8 +69,15 @@ AclLogEntry entry_for(const Session& session, AclLogEntry::Reason reason, std::s
   return entry;
 }
 
-// It has subscribed to something that the user may not hear.
+// Whoever can become the one can become the other in the same way.
+bool same_login(const AclUser& a, const AclUser& b) {
+  return a.enabled() == b.enabled() && a.needs_no_password() == b.needs_no_password() && a.passwords() == b.passwords();
+}
+
+// It has subscribed to something that the user may not hear, or is shown what the user may not see.
 bool listens_in_vain(const Session& session, const AclUser& user) {
+  static const CommandSpec& monitor = *resp::find_command("monitor");
+  if ((session.modes() & Session::kMonitoring) && !user.may_run(monitor, {})) return true;
   const Subscriptions* own = session.subscriptions();
   if (!own) return false;
   for (const ChannelKind kind : {ChannelKind::kChannel, ChannelKind::kPattern, ChannelKind::kShard}) {
@@ -171,27 +178,25 @@ std::string Access::refusal_at_exec(Session& session, const Command& command, co
          std::string(reason_at_exec(verdict.refusal));
 }
 
-// Who would have to authenticate again to be what it is now, or has lost what it listens to, is closed: as ACL LOAD and
-// ACL SETUSER do. "default" without a password is what it is without authenticating.
+// Who stays the user that it is has the new rights at once, as by ACL SETUSER. Who would have to authenticate again, or
+// has lost what it listens to, is closed.
 void Access::on_new_users(const policy::Acl& before) {
   const policy::Acl& now = worker_.policies().acl;
-  std::map<const AclUser*, bool> stays;
+  std::map<const AclUser*, const AclUser*> stays;
   for (const auto& [name, user] : before.users()) {
     const AclUser* same = now.find(name);
-    const bool open = &user == &before.default_user() && user.is_open() && same->is_open();
-    stays[&user] = same && (open || same->describe() == user.describe());
+    if (same && same_login(*same, user)) stays.emplace(&user, same);
   }
   std::vector<Session*> ended;
   worker_.for_each_session([&](Session& session) {
-    const AclUser& was = session.user();
     if (!session.open()) return session.set_user(now.default_user(), 0);  // nobody asks any more
     if (!session.authenticated()) {
       if (now.default_user().is_open()) forget(session);
       return session.set_user(now.default_user(),
                               now.default_user().is_open() ? 0 : session.unauthenticated_since_ms());
     }
-    if (stays[&was]) {
-      session.set_user(*now.find(was.name()), 0);
+    if (const auto it = stays.find(&session.user()); it != stays.end()) {
+      session.set_user(*it->second, 0);
       if (!listens_in_vain(session, session.user())) return;
     } else {
       set_user(session, now.default_user(), false);

@@ -40,7 +40,9 @@ std::string Handshake::begin(const Login& login, LinkKind kind, std::string_view
 
 Handshake::Result Handshake::on_reply(std::string_view bytes) {
   const resp::ReplyView reply(bytes);
-  if (reply.is_error() && left_ > convenient_) return Result::kRefused;
+  // A node that wants a password, where none is set, would tell every client that it has to authenticate.
+  const bool wants_login = reply.text().starts_with("NOAUTH");
+  if (reply.is_error() && (left_ > convenient_ || wants_login)) return Result::kRefused;
   if (--left_ > 0) return Result::kMore;
   const std::string_view text = reply.text();
   const std::string_view id = text_field(text, "id=");

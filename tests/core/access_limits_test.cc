@@ -177,7 +177,7 @@ TEST_F(Throttled, AttemptInATransactionWaitsToo) {
   EXPECT_NE(replies.find("*3\r\n" + std::string(kWrong) + "+OK\r\n$"), std::string::npos) << replies;
 }
 
-IndependentAndForgotten) {
+TEST(AuthThrottle, AddressesAreIndependentAndForgotten) {
   AuthThrottle throttle;
   EXPECT_EQ(throttle.wait_ms("10.0.0.1:1", "u", 1000), 0u);
   throttle.on_failure("10.0.0.1:1", "u", 1000);

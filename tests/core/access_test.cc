@@ -216,10 +216,22 @@ TEST_F(AccessTest, ClientsWhoseUserIsAsItWasStay) {
   EXPECT_EQ(ask(fresh, "AUTH other"), "+OK\r\n");
 }
 
-TEST_F(AccessTest, ClientsWhoseUserIsGoneOrChangedAreClosed) {
+TEST_F(AccessTest, ClientsWhoseUserIsGoneOrHasAnotherPasswordAreClosed) {
   const auto reader = connect_as("reader"), getter = connect_as("getter"), root = connect_as("default", "root");
-  set_users({"user default on >new ~* &* +@all", "user getter on >pw ~allowed:* +get +ping"});
+  set_users({"user default on >new ~* &* +@all", "user getter off >pw ~allowed:* +get"});
   for (const auto& client : {reader, getter, root}) EXPECT_TRUE(client.socket->closed);
+}
+
+TEST_F(AccessTest, ClientsWhoseUserHasOtherRightsHaveThemAtOnce) {
+  const auto reader = connect_as("reader"), getter = connect_as("getter");
+  EXPECT_EQ(ask(reader, "MULTI"), "+OK\r\n");
+  EXPECT_EQ(ask(reader, "ECHO x"), "+QUEUED\r\n");
+  EXPECT_EQ(ask(getter, "PING"), "-NOPERM this user has no permissions to run the 'ping' command\r\n");
+  set_users({"user default on >root ~* &* +@all", "user reader on >pw ~r:* &else +@all -@write -echo",
+             "user getter on >pw ~allowed:* +@all"});
+  EXPECT_EQ(ask(reader, "ECHO x"), "-NOPERM this user has no permissions to run the 'echo' command\r\n");
+  EXPECT_TRUE(ask(reader, "EXEC").starts_with("-EXECABORT"));
+  EXPECT_EQ(ask(getter, "PING"), "+PONG\r\n");
 }
 
 TEST_F(AccessTest, ReplyUnderWayIsGivenBeforeTheConnectionIsClosed) {

@@ -65,9 +65,10 @@ TEST(LinkHandshake, AuthNamesTheUserIfThereIsOne) {
   EXPECT_EQ(stage.accept(kNodeA).front(), "AUTH corral secret");
 }
 
-TEST(LinkHandshake, WrongPasswordSendsNoRequestAndTellsTheClientInTheEnd) {
+// What a client is told in the end, whose node answers all of a handshake with `refusal`.
+std::string told_when_refused(const char* password, const std::string& refusal) {
   config::Settings settings;
-  settings.upstream.password = "wrong";
+  settings.upstream.password = password;
   settings.upstream.request_timeout_ms = 500;
   Stage stage(settings);
   const auto client = stage.connect_client();
@@ -79,12 +80,23 @@ TEST(LinkHandshake, WrongPasswordSendsNoRequestAndTellsTheClientInTheEnd) {
       socket.connected = true;
       stage.turn([&] { socket.endpoint->on_connected(); });
       for (const auto& command : stage.taken(kNodeA)) EXPECT_NE(command, "SET bar 1");
-      stage.answer(kNodeA, "-WRONGPASS invalid username-password pair or user is disabled.\r\n");
+      stage.answer(kNodeA, refusal);
     }
     stage.pass(10);
     reply = stage.received(client);
   }
-  EXPECT_TRUE(reply.starts_with("-CLUSTERDOWN no reachable owner of slot 5061 (")) << reply;
+  return reply;
+}
+
+TEST(LinkHandshake, WrongPasswordSendsNoRequestAndTellsTheClientInTheEnd) {
+  EXPECT_EQ(told_when_refused("wrong", "-WRONGPASS invalid username-password pair or user is disabled.\r\n"),
+            "-CLUSTERDOWN no reachable owner of slot 5061 (WRONGPASS invalid username-password pair or user is "
+            "disabled.)\r\n");
+}
+
+TEST(LinkHandshake, MissingPasswordIsNoneOfTheClient) {
+  EXPECT_EQ(told_when_refused("", "-NOAUTH Authentication required.\r\n"),
+            "-CLUSTERDOWN no reachable owner of slot 5061 (NOAUTH Authentication required.)\r\n");
 }
 
 TEST_F(LinkTest, NewConnectionKillsTheOneBeforeItBeforeAnyRequest) {

@@ -20,7 +20,7 @@ const std::vector<std::string> kUsers = {
     "user plain on >pw ~allowed:* &allowed:* +@all -@dangerous",
 };
 constexpr int kForms = 6;  // of each command
-constexpr std::string_view kNoKey = "NOPERM this user has no permissions to access one of the keys used as arguments";
+const std::string kNoKey = "NOPERM this user has no permissions to access one of the keys used as arguments";
 
 class AllCommandsTest : public ::testing::Test {
  protected:
@@ -156,7 +156,7 @@ TEST_F(AllCommandsTest, user_without_rights) {
 
 TEST_F(AllCommandsTest, user_that_may_get_some_keys) {
   expect_all_refused("little", in_any_form, [](const resp::CommandSpec& spec) {
-    return spec.name == "get" ? std::string(kNoKey) : no_command(spec);
+    return spec.name == "get" ? kNoKey : no_command(spec);
   });
   Client client = connect_as(corral_, "little", "pw");
   EXPECT_EQ(client.command("GET", "allowed:1"), Reply::string("hidden"));
@@ -180,7 +180,7 @@ TEST_F(AllCommandsTest, user_that_may_do_everything_with_some_keys) {
     if (uses.size() > 1) words[uses[mixed++ % uses.size()].arg] = "allowed:1";
     return true;
   };
-  expect_all_refused("tenant", has_keys, [](const resp::CommandSpec&) { return std::string(kNoKey); });
+  expect_all_refused("tenant", has_keys, [](const resp::CommandSpec&) { return kNoKey; });
   EXPECT_GT(mixed, 200u);
 }
 

@@ -31,11 +31,13 @@ TEST_F(AccessReloadTest, who_has_to_authenticate_again_is_closed) {
   Client root = connect_as(*corral, "default", "root"), app = connect_as(*corral, "app", "pw");
   Client other = connect_as(*corral, "other", "pw"), gone = connect_as(*corral, "gone", "pw");
   Client stranger = corral->connect();
-  write({kRoot, kApp, "user other on >new ~* +@all"});
+  write({kRoot, "user app on >pw ~app:* +get +acl", "user other on >new ~* +@all"});
   reload(root);
   EXPECT_TRUE(other.closes());
   EXPECT_TRUE(gone.closes());
   EXPECT_EQ(app.command("ACL", "WHOAMI"), Reply::string("app"));
+  EXPECT_TRUE(app.command("GET", "k").is_error("NOPERM")) << "its rights are the new ones";
+  EXPECT_TRUE(app.command("GET", "app:k").is_nil());
   EXPECT_EQ(root.command("ACL", "USERS"),
             Reply::array({Reply::string("app"), Reply::string("default"), Reply::string("other")}));
   EXPECT_TRUE(stranger.command("PING").is_error("NOAUTH"));
@@ -55,6 +57,8 @@ TEST_F(AccessReloadTest, who_asks_for_it_gets_its_answer_and_is_closed) {
 TEST_F(AccessReloadTest, users_come_into_force_where_there_were_none) {
   const auto corral = start({});
   Client client = corral->connect(), blocked = corral->connect(), subscriber = corral->connect();
+  Client watcher = corral->connect();
+  EXPECT_EQ(watcher.command("MONITOR"), Reply::status("OK"));
   EXPECT_EQ(client.command("SET", "k", "v"), Reply::status("OK"));
   blocked.send(encode({"BLPOP", "list", "0"}));
   EXPECT_EQ(subscriber.command("SUBSCRIBE", "news").elements.size(), 3u);
@@ -66,6 +70,7 @@ TEST_F(AccessReloadTest, users_come_into_force_where_there_were_none) {
   EXPECT_EQ(blocked.read_reply().elements.size(), 2u);
   write({"user default on nopass ~public:* +get +corral|reload"});
   EXPECT_EQ(client.command("CORRAL", "RELOAD"), Reply::status("OK"));
+  EXPECT_FALSE(watcher.read_until_close().empty()) << "it must not watch any more";
   EXPECT_TRUE(client.command("GET", "k").is_error("NOPERM"));
   EXPECT_TRUE(client.command("GET", "public:k").is_nil());
   write({kRoot});

@@ -26,6 +26,14 @@ inline std::string canonical(const Reply& reply, bool sort_arrays = false) {
 }
 
 class BesideFront : public ::testing::Test {
+ public:
+  static void expect_same(const Args& args, const Reply& expected, const Reply& actual, bool sort_arrays = false) {
+    std::string name;
+    for (size_t i = 0; i < args.size() && i < 12; ++i) name += printable(args[i], 60) + ' ';
+    EXPECT_EQ(printable(canonical(actual, sort_arrays), 2000), printable(canonical(expected, sort_arrays), 2000))
+        << name << "\nexpected: " << expected << "\nactual: " << actual;
+  }
+
  protected:
   static void SetUpTestSuite() {
     front_ = std::make_unique<Front>();
@@ -58,13 +66,6 @@ class BesideFront : public ::testing::Test {
   void reconnect() {
     actual_ = front_->connect();
     expected_ = redis_->connect();
-  }
-
-  static void expect_same(const Args& args, const Reply& expected, const Reply& actual, bool sort_arrays = false) {
-    std::string name;
-    for (size_t i = 0; i < args.size() && i < 12; ++i) name += printable(args[i], 60) + ' ';
-    EXPECT_EQ(printable(canonical(actual, sort_arrays), 2000), printable(canonical(expected, sort_arrays), 2000))
-        << name << "\nexpected: " << expected << "\nactual: " << actual;
   }
 
   static inline std::unique_ptr<Front> front_;
