@@ -1,6 +1,7 @@
 #include "proxy/core/access.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 
 #include "proxy/core/handlers.h"
@@ -69,6 +70,12 @@ AclLogEntry entry_for(const Session& session, AclLogEntry::Reason reason, std::s
   return entry;
 }
 
+// As Redis sees it before it looks at rights; MSET itself finds an odd number later.
+bool count_fits(const CommandSpec& spec, size_t argc) {
+  const auto least = static_cast<size_t>(std::abs(spec.arity));
+  return spec.arity >= 0 ? argc == least : argc >= least;
+}
+
 // Whoever can become the one can become the other in the same way.
 bool same_login(const AclUser& a, const AclUser& b) {
   return a.enabled() == b.enabled() && a.needs_no_password() == b.needs_no_password() && a.passwords() == b.passwords();
@@ -127,7 +134,7 @@ bool Access::authenticate(Session& session, std::string_view command, std::strin
 bool Access::refuses(Session& session, const Command& command, const CommandSpec& spec) {
   // Redis says so whoever the user is.
   const bool wrong_anyway = (session.modes() & Session::kQueueing) && spec.is(resp::kFlagNoMulti);
-  if (wrong_anyway || !spec.arity_fits(command.argc())) return false;
+  if (wrong_anyway || !count_fits(spec, command.argc())) return false;
   const AclVerdict verdict = session.user().check(spec, command, uses_);
   if (verdict.refusal == AclRefusal::kNone) return false;
   worker_.stats().requests.add();

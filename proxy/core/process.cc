@@ -224,4 +224,14 @@ std::string Process::upstream_version() const {
   return upstream_version_;
 }
 
+void Process::set_upstream_failure(std::string reason) {
+  const std::lock_guard lock(mutex_);
+  upstream_failure_ = std::move(reason);
+}
+
+std::string Process::upstream_failure() const {
+  const std::lock_guard lock(mutex_);
+  return upstream_failure_;
+}
+
 }  // namespace corral::core

@@ -118,6 +118,9 @@ class Process {
   /// Of the upstream, as its INFO says ("7.0.15"); told by the topology's keeper.
   void set_upstream_version(std::string version);
   std::string upstream_version() const;
+  /// Why the nodes cannot be asked, as long as nothing is known of them; empty: nothing has failed.
+  void set_upstream_failure(std::string reason);
+  std::string upstream_failure() const;
   /// How many databases the one server upstream has, as far as it tells.
   void set_upstream_databases(uint32_t number) { upstream_databases_.store(number, std::memory_order_relaxed); }
   uint32_t upstream_databases() const { return upstream_databases_.load(std::memory_order_relaxed); }
@@ -156,6 +159,7 @@ class Process {
   std::unordered_map<std::string, uint32_t> tracked_prefixes_;  // clients by prefix
   policy::PoliciesPtr policies_;
   std::string upstream_version_ = "7.0.0";
+  std::string upstream_failure_;
 };
 
 }  // namespace corral::core

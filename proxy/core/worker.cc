@@ -300,6 +300,7 @@ void Worker::on_upstream_lost(Link& link, const Link::Pending& pending, bool may
 void Worker::on_link_failed(Link& link, bool was_ready, std::string_view reason) {
   stats().upstream_errors.add();
   if (near_ && link.kind().tracking() == Tracking::kOptIn) near_->links().on_failed(link);
+  if (map_->version == 0) process_.set_upstream_failure(link.address().host + ": " + std::string(reason));
   if (was_ready || link.failures() == 1) {
     const bool shared = link.number == 0;  // of others there may be thousands
     transport_.log(

@@ -216,7 +216,7 @@ class Worker {
   bool reload_script(Link& link, const Link::Pending& pending, std::string_view reply);
   bool send_to_slot(const Link::Pending& pending, uint16_t slot);
   void send_unusable(const Request& request, std::string_view bytes);
-  std::string_view why_unusable(uint16_t slot) const;
+  std::string why_unusable(uint16_t slot) const;
   Link* make_link(NodeId node, LinkKind kind);
   Link& control_link(NodeId node, int resp, Peer peer = Peer::kNode);
   void tick();

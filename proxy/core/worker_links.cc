@@ -25,7 +25,11 @@ Link& Worker::control_link(NodeId node, int resp, Peer peer) {
   return *link;
 }
 
-std::string_view Worker::why_unusable(uint16_t slot) const {
+std::string Worker::why_unusable(uint16_t slot) const {
+  if (map_->version == 0) {
+    const std::string failure = process_.upstream_failure();
+    return failure.empty() ? "no node has answered yet" : failure;
+  }
   return map_->owner[slot] == kNoNode ? "it has no owner" : "the connection to its owner failed";
 }
 

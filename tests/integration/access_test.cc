@@ -168,6 +168,7 @@ TEST_F(AccessTest, subscribers) {
 TEST_F(AccessTest, what_is_told_of_users) {
   both("AUTH", "root");
   both("ACL", "USERS");
+  both("ACL", "LIST");
   both("ACL", "GETUSER", "default");
   both("ACL", "GETUSER", "nobody");
   both("ACL", "GETUSER", "nosuch");
