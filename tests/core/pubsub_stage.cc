@@ -65,7 +65,7 @@ Stage::Client PubSubStage::connect(int resp) {
 Stage::Client PubSubStage::connect_to_hub_worker() {
   auto& socket = transport.sockets.emplace_back(std::make_unique<FakeSocket>());
   Stage::Client client{socket.get(), nullptr};
-  turn([&] { client.session = hub_worker.accept(client.socket, {"192.0.2.1:1001", "192.0.2.2:6380"}); });
+  turn([&] { client.session = hub_worker.accept(client.socket, {"192.0.2.1:1001", "192.0.2.2:6380", -1, true}); });
   client.socket->endpoint = client.session;
   return client;
 }
