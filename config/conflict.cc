@@ -3,6 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "config/schema.h"
+#include "config/units.h"
+
 namespace corral::config {
 namespace {
 
@@ -36,12 +41,47 @@ std::optional<Conflict> find_sentinel_conflict(const UpstreamSettings& upstream)
   return {};
 }
 
+std::optional<Conflict> find_server_tls_conflict(const ServerSettings& server) {
+  const auto tls_address = std::ranges::find_if(server.listen, [](const Address& address) { return address.tls; });
+  if (tls_address != server.listen.end() && !server.tls) {
+    return Conflict{"server", "listen",
+                    fmt::format("server.listen has \"{}\" and there is no section [server.tls]; it must say cert and key",
+                                format_address(*tls_address))};
+  }
+  if (!server.tls) return {};
+  if (server.tls->cert.empty() || server.tls->key.empty()) {
+    return Conflict{"server", "tls", "server.tls lacks cert or key; it must have both"};
+  }
+  if (server.tls->client_certificates != "none" && server.tls->ca.empty()) {
+    return Conflict{kServerTls, "client_certificates",
+                    fmt::format("server.tls.client_certificates is \"{}\" and server.tls.ca is not set; it must say whose "
+                                "certificates are accepted",
+                                server.tls->client_certificates)};
+  }
+  if (server.tls->client_certificates == "none" && !server.tls->ca.empty()) {
+    return Conflict{kServerTls, "ca",
+                    "server.tls.ca is set and server.tls.client_certificates is \"none\"; it goes with \"optional\" and "
+                    "\"required\" only"};
+  }
+  return {};
+}
+
+std::optional<Conflict> find_upstream_tls_conflict(const UpstreamSettings& upstream) {
+  if (!upstream.tls || upstream.tls->cert.empty() == upstream.tls->key.empty()) return {};
+  const bool lone_cert = upstream.tls->key.empty();
+  return Conflict{kUpstreamTls, lone_cert ? "cert" : "key",
+                  fmt::format("upstream.tls.{} is set and upstream.tls.{} is not; a certificate needs both",
+                              lone_cert ? "cert" : "key", lone_cert ? "key" : "cert")};
+}
+
 }  // namespace
 
 std::optional<Conflict> find_conflict(const Settings& settings) {
   const UpstreamSettings& upstream = settings.upstream;
   if (auto conflict = find_login_conflict(upstream)) return conflict;
   if (auto conflict = find_sentinel_conflict(upstream)) return conflict;
+  if (auto conflict = find_server_tls_conflict(settings.server)) return conflict;
+  if (auto conflict = find_upstream_tls_conflict(upstream)) return conflict;
   if (upstream.mode == "standalone" && upstream.seeds.size() > 1) {
     return in_upstream("seeds",
                        fmt::format("has {} addresses and upstream.mode is \"standalone\"; it must be one server",

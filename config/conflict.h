@@ -10,7 +10,7 @@
 namespace corral::config {
 
 struct Conflict {
-  std::string_view section, key;  // the setting at fault, which is not at its default
+  std::string_view section, key;  // the setting at fault, which is not at its default; or a section within another
   std::string what;
 };
 

@@ -96,10 +96,10 @@ std::optional<int> parse(CLI::App& app, int argc, const char* const* argv, std::
 
 }  // namespace
 
-Result<Settings> load_again(const Invocation& invocation, const CommandCheck& is_command) {
+Result<Settings> load_again(const Invocation& invocation, const CommandCheck& is_command, const FileCheck& check) {
   Settings settings;
   if (!invocation.config_file.empty()) {
-    const auto loaded = load_file(invocation.config_file, is_command);
+    const auto loaded = load_file(invocation.config_file, is_command, check);
     if (!loaded) return loaded;
     settings = *loaded;
   }
@@ -108,13 +108,13 @@ Result<Settings> load_again(const Invocation& invocation, const CommandCheck& is
 }
 
 Invocation parse_command_line(int argc, const char* const* argv, std::ostream& out, std::ostream& err,
-                              const CommandCheck& is_command) {
+                              const CommandCheck& is_command, const FileCheck& check) {
   Invocation invocation;
   CLI::App app("Corral: a caching proxy that speaks RESP in front of Redis Cluster.", "corral");
   declare_options(app, invocation);
   invocation.exit_status = parse(app, argc, argv, out, err);
   if (invocation.exit_status) return invocation;
-  const auto settings = load_again(invocation, is_command);
+  const auto settings = load_again(invocation, is_command, check);
   if (!settings) {
     invocation.exit_status = fail(err, settings.error);
     return invocation;

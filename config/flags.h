@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "config/reader.h"
+#include "config/loader.h"
 #include "config/result.h"
 #include "config/settings.h"
 
@@ -29,9 +29,10 @@ struct Invocation {
 
 // Never throws, never ends the program. An error is one line on `err` and the status 2.
 Invocation parse_command_line(int argc, const char* const* argv, std::ostream& out, std::ostream& err,
-                              const CommandCheck& is_command = {});
+                              const CommandCheck& is_command = {}, const FileCheck& check = {});
 
 // The settings again, for a reload: of the file as it is now, below the same flags. The error is one line.
-Result<Settings> load_again(const Invocation& invocation, const CommandCheck& is_command = {});
+Result<Settings> load_again(const Invocation& invocation, const CommandCheck& is_command = {},
+                            const FileCheck& check = {});
 
 }  // namespace corral::config

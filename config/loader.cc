@@ -10,7 +10,6 @@
 #include <fstream>
 #include <sstream>
 
-#include "config/conflict.h"
 #include "config/units.h"
 
 namespace corral::config {
@@ -22,8 +21,8 @@ std::string allowed_keys(std::string_view section) {
   std::vector<std::string> keys;
   for (const Field& field : is_of_rule(section) ? rule_fields() : fields()) {
     if (field.section == section) keys.emplace_back(field.key);
-    if (section == kRule && field.section != kRule) {
-      if (std::string name(field.section.substr(kRule.size() + 1)); keys.back() != name)
+    if (field.section.starts_with(section) && field.section.size() > section.size()) {
+      if (std::string name(field.section.substr(section.size() + 1)); keys.back() != name)
         keys.push_back(std::move(name));
     }
   }
@@ -33,16 +32,18 @@ std::string allowed_keys(std::string_view section) {
 // Walks a document and keeps the problem that stands first in the file.
 class DocumentReader {
  public:
-  explicit DocumentReader(const CommandCheck& is_command) : is_command_(is_command) {}
+  DocumentReader(const CommandCheck& is_command, const FileCheck& check) : is_command_(is_command), check_(check) {}
 
   void read(const toml::table& document) {
     for (const auto& [key, node] : document) {
       key.str() == kRule ? read_rules(key, node) : read_section(key, node);
     }
     if (first_) return;
-    if (auto conflict = find_conflict(settings_)) {
-      add(document[conflict->section][conflict->key].node()->source().begin.line, std::move(conflict->what));
-    }
+    auto conflict = find_conflict(settings_);
+    if (!conflict && check_) conflict = check_(settings_);
+    if (!conflict) return;
+    const auto culprit = document.at_path(fmt::format("{}.{}", conflict->section, conflict->key));
+    add(culprit.node()->source().begin.line, std::move(conflict->what));
   }
 
   const Settings& settings() const { return settings_; }
@@ -57,15 +58,24 @@ class DocumentReader {
       const std::string_view shown = node.is_array() ? "[[{}]]" : "[{}]";
       add(line,
           fmt::format("{} is not served by this version yet; leave it out", fmt::format(fmt::runtime(shown), name)));
-    } else if (std::ranges::find(sections, name) == sections.end()) {
+    } else if (std::ranges::find(sections, name) == sections.end() || name.find('.') != name.npos) {
       sections.push_back(kRule);
       add(line, fmt::format("unknown {} {}; the sections are {}", node.is_table() ? "section" : "setting", name,
                             fmt::join(sections, ", ")));
     } else if (!node.is_table()) {
       add(line, fmt::format("{} is {}; it must be a section, [{}]", name, describe_value(node), name));
     } else {
-      for (const auto& [setting, value] : *node.as_table()) read_setting(name, setting, value);
+      for (const auto& [setting, value] : *node.as_table()) {
+        const std::string inner = fmt::format("{}.{}", name, setting.str());
+        std::ranges::find(sections, inner) == sections.end() ? read_setting(name, setting, value)
+                                                             : read_tls(inner, setting, value);
+      }
     }
+  }
+
+  void read_tls(std::string_view section, const toml::key& key, const toml::node& node) {
+    section == kServerTls ? (void)settings_.server.tls.emplace() : (void)settings_.upstream.tls.emplace();
+    read_part(section, key, node);
   }
 
   void read_rules(const toml::key& key, const toml::node& node) {
@@ -107,7 +117,7 @@ class DocumentReader {
     }
   }
 
-  // A section within a rule; null: it is none.
+  // A section within another; null: it is none.
   const toml::table* read_part(std::string_view section, const toml::key& key, const toml::node& node) {
     const toml::table* table = node.as_table();
     if (!table) {
@@ -205,6 +215,7 @@ class DocumentReader {
   }
 
   const CommandCheck& is_command_;
+  const FileCheck& check_;
   Settings settings_;
   std::vector<uint32_t> rule_lines_;  // of the rules' names, or of where they begin
   std::optional<Problem> first_;
@@ -217,10 +228,11 @@ Result<Settings> failure_at(const std::string& file, uint32_t line, std::string 
 
 }  // namespace
 
-Result<Settings> load_text(std::string_view toml, const std::string& file, const CommandCheck& is_command) {
+Result<Settings> load_text(std::string_view toml, const std::string& file, const CommandCheck& is_command,
+                           const FileCheck& check) {
   try {
     const toml::table document = toml::parse(toml, file);
-    DocumentReader reader(is_command);
+    DocumentReader reader(is_command, check);
     reader.read(document);
     if (const auto& problem = reader.problem()) return failure_at(file, problem->line, problem->what);
     return Result<Settings>::of(reader.settings());
@@ -229,7 +241,7 @@ Result<Settings> load_text(std::string_view toml, const std::string& file, const
   }
 }
 
-Result<Settings> load_file(const std::string& file, const CommandCheck& is_command) {
+Result<Settings> load_file(const std::string& file, const CommandCheck& is_command, const FileCheck& check) {
   errno = 0;
   std::ifstream stream(file, std::ios::binary);
   std::ostringstream text;
@@ -239,7 +251,7 @@ Result<Settings> load_file(const std::string& file, const CommandCheck& is_comma
     const std::string_view why = errno ? std::strerror(errno) : "not a file";
     return Result<Settings>::failure(fmt::format("{}: cannot be read: {}", file, why));
   }
-  return load_text(text.str(), file, is_command);
+  return load_text(text.str(), file, is_command, check);
 }
 
 }  // namespace corral::config

@@ -36,6 +36,7 @@ struct PrintValue {
   Settings& settings;
 
   std::string operator()(const WholeNumber& k) const { return std::to_string(k.at(settings)); }
+  std::string operator()(const Flag& k) const { return k.at(settings) ? "true" : "false"; }
   std::string operator()(const Fraction& k) const { return fmt::format("{}", k.at(settings)); }
   std::string operator()(const Duration& k) const { return quoted(format_duration(k.at(settings))); }
   std::string operator()(const Size& k) const { return quoted(format_size(k.at(settings))); }
@@ -49,7 +50,6 @@ struct PrintValue {
     return quoted_list(std::move(texts));
   }
   std::string operator()(const CommandList& k) const { return quoted_list(k.at(settings)); }
-  std::string operator()(const Switch& k) const { return k.at(settings) ? "true" : "false"; }
   std::string operator()(const UserList& k) const { return quoted_list(k.at(settings)); }
   std::string operator()(const GlobList& k) const { return quoted_list(k.at(settings)); }
 };
@@ -113,6 +113,22 @@ std::string print_rule_example() {
   return commented(print_rule(settings, /*annotated=*/true));
 }
 
+// What a section that is left out would say, as a comment.
+std::string print_left_out(std::string_view section) {
+  Settings defaults;
+  std::string out = fmt::format("[{}]\n", section);
+  for (const Field& field : fields()) {
+    if (field.section == section) out += print_field(field, defaults, /*annotated=*/true);
+  }
+  return commented(out);
+}
+
+std::string_view about_section(std::string_view section) {
+  if (section == kServerTls) return "# TLS, for the listening addresses that begin with \"tls://\". A reload reads the files again.\n";
+  if (section == kUpstreamTls) return "# If this section is there, TLS is spoken with all nodes and sentinels. A reload reads the files again.\n";
+  return {};
+}
+
 }  // namespace
 
 std::vector<std::string> find_fixed_changes(const Settings& running, const Settings& wanted) {
@@ -121,6 +137,9 @@ std::vector<std::string> find_fixed_changes(const Settings& running, const Setti
   for (const Field& field : fields()) {
     if (field.live || std::visit(PrintValue{before}, field.kind) == std::visit(PrintValue{after}, field.kind)) continue;
     names.push_back(fmt::format("{}.{}", field.section, field.key));
+  }
+  for (const std::string_view section : {kServerTls, kUpstreamTls}) {
+    if (is_left_out(running, section) != is_left_out(wanted, section)) names.emplace_back(section);
   }
   return names;
 }
@@ -134,9 +153,10 @@ std::string print_settings(const Settings& settings) {
   for (const Field& field : fields()) {
     if (field.section != section) {
       section = field.section;
-      out += fmt::format("\n[{}]\n", section);
+      out += '\n' + std::string(about_section(section));
+      out += is_left_out(settings, section) ? print_left_out(section) : fmt::format("[{}]\n", section);
     }
-    out += print_field(field, copy, /*annotated=*/true);
+    if (!is_left_out(settings, section)) out += print_field(field, copy, /*annotated=*/true);
   }
   out +=
       "\n# Rules say what becomes of the keys that they match: the first rule that matches a key applies to it. What "

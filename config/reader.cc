@@ -27,6 +27,13 @@ class FieldReader {
     return std::nullopt;
   }
 
+  std::optional<Problem> operator()(const Flag& kind) {
+    const auto* value = node_.as_boolean();
+    if (!value) return wrong(node_);
+    kind.at(settings_) = value->get();
+    return std::nullopt;
+  }
+
   std::optional<Problem> operator()(const Fraction& kind) {
     const auto* number = node_.as_floating_point();
     const auto whole = integer();
@@ -59,13 +66,6 @@ class FieldReader {
     if (!text && kind.secret) return hidden_wrong(node_);
     if (!text) return wrong(node_);
     kind.at(settings_) = *text;
-    return std::nullopt;
-  }
-
-  std::optional<Problem> operator()(const Switch& kind) {
-    const auto* value = node_.as_boolean();
-    if (!value) return wrong(node_);
-    kind.at(settings_) = value->get();
     return std::nullopt;
   }
 
@@ -106,7 +106,7 @@ class FieldReader {
   std::optional<Problem> operator()(const OptionalAddress& kind) {
     const auto text = string(node_);
     const auto address = text ? parse_address(*text) : std::nullopt;
-    if (!text || (!text->empty() && (!address || address->is_unix()))) return wrong(node_);
+    if (!text || (!text->empty() && (!address || address->is_unix() || address->tls))) return wrong(node_);
     kind.at(settings_) = address ? format_address(*address) : "";
     return std::nullopt;
   }
@@ -116,8 +116,9 @@ class FieldReader {
     const auto add = [&](const toml::node& element) -> std::optional<Problem> {
       const auto text = string(element);
       const auto address = text ? parse_address(*text) : std::nullopt;
-      if (!address || (address->is_unix() && !kind.unix_allowed)) return wrong(element);
-      if (std::ranges::find(found, *address) != found.end()) {
+      if (!address || ((address->is_unix() || address->tls) && !kind.for_listening)) return wrong(element);
+      const auto is_same = [&](const Address& one) { return one.host == address->host && one.port == address->port; };
+      if (std::ranges::any_of(found, is_same)) {
         return problem_at(element,
                           fmt::format("names {} twice; each address may be there once", describe_value(element)));
       }

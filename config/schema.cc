@@ -18,6 +18,8 @@ constexpr uint64_t kKiB = 1ull << 10, kMiB = 1ull << 20, kGiB = 1ull << 30;
 
 constexpr std::array<std::string_view, 6> kLogLevels = {"trace", "debug", "info", "warn", "error", "off"};
 constexpr std::array<std::string_view, 3> kUpstreamModes = {"cluster", "standalone", "sentinel"};
+constexpr std::array<std::string_view, 3> kClientCertificates = {"none", "optional", "required"};
+constexpr std::array<std::string_view, 2> kTlsVersions = {"1.2", "1.3"};
 constexpr std::array<std::string_view, 2> kKeysChoices = {"scan", "deny"};
 constexpr std::array<std::string_view, 2> kDelChoices = {"unlink", "del"};
 constexpr std::array<std::string_view, 3> kTtlModes = {"enforce", "reject", "observe"};
@@ -36,6 +38,17 @@ auto& server(Settings& settings) {
 template <auto member>
 auto& upstream(Settings& settings) {
   return at<&Settings::upstream, member>(settings);
+}
+// A section that is left out is there from when one of its members is asked for.
+template <auto member>
+auto& server_tls(Settings& settings) {
+  auto& tls = settings.server.tls;
+  return (tls ? *tls : tls.emplace()).*member;
+}
+template <auto member>
+auto& upstream_tls(Settings& settings) {
+  auto& tls = settings.upstream.tls;
+  return (tls ? *tls : tls.emplace()).*member;
 }
 template <auto member>
 auto& guard(Settings& settings) {
@@ -69,6 +82,8 @@ std::string& log_level(Settings& settings) { return settings.log_level; }
 
 using Server = ServerSettings;
 using Upstream = UpstreamSettings;
+using ServerTls = ServerTlsSettings;
+using UpstreamTls = UpstreamTlsSettings;
 using Guard = GuardSettings;
 using Limits = LimitSettings;
 using Rule = RuleSettings;
@@ -95,7 +110,22 @@ const Field kFields[] = {
      UserList{server<&Server::users>}, true},
     {"server", "protected_mode",
      "As long as the user \"default\" needs no password, and no line tells of it, clients must be of this machine.",
-     Switch{server<&Server::protected_mode>}, true},
+     Flag{server<&Server::protected_mode>}, true},
+
+    {kServerTls, "cert", "The file with the certificate and those that it was signed with, its own first (PEM).",
+     Text{server_tls<&ServerTls::cert>}, true},
+    {kServerTls, "key", "The file with the certificate's private key (PEM, not encrypted).",
+     Text{server_tls<&ServerTls::key>}, true},
+    {kServerTls, "ca", "The file with the authorities that clients' certificates must be from (PEM).",
+     Text{server_tls<&ServerTls::ca>}, true},
+    {kServerTls, "client_certificates", "Whether clients must show a certificate, or are asked for one.",
+     Choice{server_tls<&ServerTls::client_certificates>, kClientCertificates}, true},
+    {kServerTls, "min_version", "The oldest version of TLS that is spoken.",
+     Choice{server_tls<&ServerTls::min_version>, kTlsVersions}, true},
+    {kServerTls, "ciphers", "Ciphers of TLS 1.2 in OpenSSL's words (openssl-ciphers(1)); empty: OpenSSL's choice.",
+     Text{server_tls<&ServerTls::ciphers>}, true},
+    {kServerTls, "handshake_timeout", "A client that has not finished its handshake after so long is closed.",
+     Duration{server_tls<&ServerTls::handshake_timeout_ms>, 1, kHour}, true},
 
     {"upstream", "mode", "What is upstream: a Redis Cluster, one server, or a master that sentinels watch.",
      Choice{upstream<&Upstream::mode>, kUpstreamModes}},
@@ -119,6 +149,21 @@ const Field kFields[] = {
      Text{upstream<&Upstream::sentinel_username>}},
     {"upstream", "sentinel_password", "The password to log in to the sentinels with; empty: no login.",
      Text{upstream<&Upstream::sentinel_password>, true}},
+
+    {kUpstreamTls, "ca", "The file with the authorities that nodes' certificates must be from (PEM); empty: the system's.",
+     Text{upstream_tls<&UpstreamTls::ca>}, true},
+    {kUpstreamTls, "cert", "The file with the certificate to show to the nodes (PEM); empty: none.",
+     Text{upstream_tls<&UpstreamTls::cert>}, true},
+    {kUpstreamTls, "key", "The file with that certificate's private key (PEM, not encrypted).",
+     Text{upstream_tls<&UpstreamTls::key>}, true},
+    {kUpstreamTls, "verify", "Whether a node's certificate must be valid, and for the host that was connected to.",
+     Flag{upstream_tls<&UpstreamTls::verify>}, true},
+    {kUpstreamTls, "server_name", "The name that all nodes' certificates must be for; empty: each for its own host.",
+     Text{upstream_tls<&UpstreamTls::server_name>}, true},
+    {kUpstreamTls, "min_version", "The oldest version of TLS that is spoken.",
+     Choice{upstream_tls<&UpstreamTls::min_version>, kTlsVersions}, true},
+    {kUpstreamTls, "ciphers", "Ciphers of TLS 1.2 in OpenSSL's words (openssl-ciphers(1)); empty: OpenSSL's choice.",
+     Text{upstream_tls<&UpstreamTls::ciphers>}, true},
 
     {"guard", "deny", "Commands that no client may send (they are answered -NOPERM).", CommandList{guard<&Guard::deny>},
      true},
@@ -201,8 +246,6 @@ const Field kRuleFields[] = {
 
 constexpr Unserved kUnserved[] = {
     {"server", "admin", ""},
-    {"server", "tls", {}},
-    {"upstream", "tls", {}},
     {"upstream", "replica_reads", "never"},
 };
 
@@ -210,6 +253,7 @@ struct Describe {
   std::string operator()(const WholeNumber& k) const {
     return fmt::format("a whole number from {} to {}", k.min, k.max);
   }
+  std::string operator()(const Flag&) const { return "true or false"; }
   std::string operator()(const Fraction& k) const { return fmt::format("a number from {} to {}", k.min, k.max); }
   std::string operator()(const Duration& k) const {
     return fmt::format(R"(a duration from "{}" to "{}" (a whole number and a unit: ms s m h d))",
@@ -224,13 +268,13 @@ struct Describe {
   std::string operator()(const Choice& k) const { return fmt::format("one of \"{}\"", fmt::join(k.choices, "\" \"")); }
   std::string operator()(const OptionalAddress&) const { return R"(an address "HOST:PORT" or "[v6]:PORT", or "")"; }
   std::string operator()(const AddressList& k) const {
-    return k.unix_allowed ? R"("HOST:PORT", "[v6]:PORT" or "unix:/path", or a list of these)"
-                          : R"("HOST:PORT" or "[v6]:PORT", or a list of these)";
+    return k.for_listening
+               ? R"("HOST:PORT", "[v6]:PORT", either with "tls://" before it, or "unix:/path", or a list of these)"
+               : R"("HOST:PORT" or "[v6]:PORT", or a list of these)";
   }
   std::string operator()(const CommandList&) const {
     return R"(a list of commands such as "DEBUG", or with a subcommand "CONFIG SET")";
   }
-  std::string operator()(const Switch&) const { return "true or false"; }
   std::string operator()(const UserList&) const {
     return R"(a list of lines in Redis' ACL syntax such as "user alice on >secret ~cache:* +@read")";
   }
@@ -238,6 +282,10 @@ struct Describe {
 };
 
 }  // namespace
+
+bool is_left_out(const Settings& settings, std::string_view section) {
+  return (section == kServerTls && !settings.server.tls) || (section == kUpstreamTls && !settings.upstream.tls);
+}
 
 std::span<const Field> fields() { return kFields; }
 std::span<const Field> rule_fields() { return kRuleFields; }

@@ -23,6 +23,9 @@ struct WholeNumber {
   uint32_t& (*at)(Settings&);
   uint32_t min, max;
 };
+struct Flag {
+  bool& (*at)(Settings&);
+};
 struct Fraction {
   double& (*at)(Settings&);
   double min, max;
@@ -39,9 +42,6 @@ struct Text {
   std::string& (*at)(Settings&);
   bool secret = false;  // no problem shows it
 };
-struct Switch {
-  bool& (*at)(Settings&);
-};
 struct Name {  // not empty; printable
   std::string& (*at)(Settings&);
 };
@@ -54,7 +54,7 @@ struct OptionalAddress {  // HOST:PORT; empty: none
 };
 struct AddressList {  // at least one
   std::vector<Address>& (*at)(Settings&);
-  bool unix_allowed;
+  bool for_listening;  // unix sockets and TLS, too
 };
 struct CommandList {
   std::vector<std::string>& (*at)(Settings&);
@@ -70,8 +70,8 @@ struct UserList {  // lines in Redis' ACL syntax; kept with hashes for passwords
 struct Field {
   std::string_view section, key;
   std::string_view about;  // one sentence for people
-  std::variant<WholeNumber, Fraction, Duration, Size, Text, Name, Choice, OptionalAddress, AddressList, CommandList,
-               GlobList, Switch, UserList>
+  std::variant<WholeNumber, Flag, Fraction, Duration, Size, Text, Name, Choice, OptionalAddress, AddressList,
+               CommandList, GlobList>
       kind;
   bool live = false;  // a reload puts it in force; else it stays as it was at the start
 };
@@ -85,6 +85,11 @@ struct Unserved {
 // The names of a rule's section and of those in it: a rule without a section has nothing of what it is for.
 inline constexpr std::string_view kRule = "rule", kRuleTtl = "rule.ttl", kRuleNear = "rule.near_cache",
                                   kRuleStampede = "rule.stampede";
+
+// Sections within others, which mean something by being there.
+inline constexpr std::string_view kServerTls = "server.tls", kUpstreamTls = "upstream.tls";
+// One of those that is not there; its fields have their defaults.
+bool is_left_out(const Settings& settings, std::string_view section);
 
 std::span<const Field> fields();                                          // grouped by section
 std::span<const Field> rule_fields();                                     // likewise; of kRule first

@@ -12,8 +12,29 @@ namespace corral::config {
 struct Address {
   std::string host;   // a name, an IPv4 or (without brackets) an IPv6 address; a path if it is a unix socket
   uint16_t port = 0;  // 0: a unix socket
+  bool tls = false;   // of a listening address: what is spoken there
   bool is_unix() const { return port == 0; }
   bool operator==(const Address&) const = default;
+};
+
+/// `[server.tls]`. Files are in PEM form.
+struct ServerTlsSettings {
+  std::string cert, key;                    // with the chain
+  std::string ca;                           // of clients' certificates
+  std::string client_certificates = "none";  // optional required
+  std::string min_version = "1.2";          // 1.3
+  std::string ciphers;                      // of TLS 1.2; empty: as OpenSSL has them
+  int64_t handshake_timeout_ms = 10'000;
+};
+
+/// `[upstream.tls]`. Files are in PEM form.
+struct UpstreamTlsSettings {
+  std::string ca;         // of the nodes' certificates; empty: the system's
+  std::string cert, key;  // Corral's own; empty: none
+  bool verify = true;
+  std::string server_name;          // that the nodes' certificates are for; empty: the host that is connected to
+  std::string min_version = "1.2";  // 1.3
+  std::string ciphers;              // of TLS 1.2; empty: as OpenSSL has them
 };
 
 struct ServerSettings {
@@ -25,6 +46,7 @@ struct ServerSettings {
   int64_t drain_timeout_ms = 10'000;
   std::vector<std::string> users;  // lines in Redis' ACL syntax, with hashes for passwords
   bool protected_mode = true;
+  std::optional<ServerTlsSettings> tls = {};  // for the listening addresses that speak it
 };
 
 struct UpstreamSettings {
@@ -36,6 +58,7 @@ struct UpstreamSettings {
   int64_t refresh_interval_ms = 10'000;  // of the topology, when nothing else asks for it
   std::string username, password;
   std::string sentinel_username, sentinel_password;
+  std::optional<UpstreamTlsSettings> tls = {};  // spoken with nodes and sentinels
 
   /// One server has every key, so that nothing has to be split or refused for the sake of slots.
   bool has_one_owner() const { return mode != "cluster"; }

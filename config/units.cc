@@ -94,9 +94,17 @@ std::optional<uint64_t> parse_size(std::string_view text) { return parse_quantit
 
 std::string format_size(uint64_t bytes) { return format_quantity(bytes, kSizeUnits, 0); }
 
+constexpr std::string_view kTlsPrefix = "tls://";
+
 std::optional<Address> parse_address(std::string_view text) {
   constexpr std::string_view kUnixPrefix = "unix:";
   if (text.starts_with(kUnixPrefix)) return parse_unix_path(text.substr(kUnixPrefix.size()));
+  if (text.starts_with(kTlsPrefix)) {
+    auto address = parse_address(text.substr(kTlsPrefix.size()));
+    if (!address || address->is_unix() || address->tls) return std::nullopt;
+    address->tls = true;
+    return address;
+  }
   const size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return std::nullopt;
   const auto port = parse_port(text.substr(colon + 1));
@@ -114,7 +122,8 @@ std::optional<Address> parse_address(std::string_view text) {
 std::string format_address(const Address& address) {
   if (address.is_unix()) return fmt::format("unix:{}", address.host);
   const bool is_v6 = address.host.find(':') != std::string::npos;
-  return fmt::format(fmt::runtime(is_v6 ? "[{}]:{}" : "{}:{}"), address.host, address.port);
+  return fmt::format(fmt::runtime(is_v6 ? "{}[{}]:{}" : "{}{}:{}"), address.tls ? kTlsPrefix : "", address.host,
+                     address.port);
 }
 
 }  // namespace corral::config

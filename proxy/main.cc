@@ -9,6 +9,7 @@
 #include "config/flags.h"
 #include "config/printer.h"
 #include "proxy/uv/server.h"
+#include "proxy/uv/tls_context.h"
 #include "resp/command_table.h"
 
 namespace {
@@ -27,7 +28,7 @@ corral::config::Result<corral::config::Settings> load_settings_again(const corra
   if (invocation.config_file.empty()) {
     return Result::failure("there is no settings file: the program was started without --config");
   }
-  auto settings = corral::config::load_again(invocation, is_known_command);
+  auto settings = corral::config::load_again(invocation, is_known_command, corral::uv::find_tls_problem);
   if (!settings) return settings;
   const auto fixed = corral::config::find_fixed_changes(invocation.settings, *settings);
   if (!fixed.empty()) spdlog::warn("changed only by a restart, and as before until then: {}", fmt::join(fixed, ", "));
@@ -37,7 +38,8 @@ corral::config::Result<corral::config::Settings> load_settings_again(const corra
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto invocation = corral::config::parse_command_line(argc, argv, std::cout, std::cerr, is_known_command);
+  const auto invocation = corral::config::parse_command_line(argc, argv, std::cout, std::cerr, is_known_command,
+                                                             corral::uv::find_tls_problem);
   if (invocation.exit_status) return *invocation.exit_status;
   spdlog::set_default_logger(spdlog::stderr_color_mt("corral"));
   spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ %v");

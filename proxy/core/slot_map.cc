@@ -35,10 +35,11 @@ bool own(ClusterView& view, std::optional<int64_t> first, std::optional<int64_t>
 }
 
 // One node of a shard; nothing if it cannot be reached under any address.
-std::optional<ClusterView::Node> parse_shard_node(const ReplyView& reply, const config::Address& source) {
+std::optional<ClusterView::Node> parse_shard_node(const ReplyView& reply, const config::Address& source, bool tls) {
   const auto pairs = reply.elements();
-  ReplyView port = member(pairs, "port");
-  if (port.type() == '\0') port = member(pairs, "tls-port");
+  // One of them is missing unless the cluster speaks TLS itself (tls-cluster yes) and plain ports are open as well.
+  ReplyView port = member(pairs, tls ? "tls-port" : "port");
+  if (port.type() == '\0') port = member(pairs, tls ? "port" : "tls-port");
   if (!valid_port(port.integer())) return {};
   ReplyView endpoint = member(pairs, "endpoint");
   return ClusterView::Node{std::string(member(pairs, "id").text()),
@@ -47,12 +48,12 @@ std::optional<ClusterView::Node> parse_shard_node(const ReplyView& reply, const 
                            member(pairs, "health").text() == "fail"};
 }
 
-bool parse_shard(ClusterView& view, const ReplyView& shard, const config::Address& source) {
+bool parse_shard(ClusterView& view, const ReplyView& shard, const config::Address& source, bool tls) {
   const auto pairs = shard.elements();
   const auto slots = member(pairs, "slots").elements();
   size_t owner = ClusterView::kNobody;
   for (const ReplyView& entry : member(pairs, "nodes").elements()) {
-    auto node = parse_shard_node(entry, source);
+    auto node = parse_shard_node(entry, source, tls);
     if (!node) continue;
     if (node->master && (owner == ClusterView::kNobody || !node->failed)) owner = view.nodes.size();
     view.nodes.push_back(*std::move(node));
@@ -66,11 +67,11 @@ bool parse_shard(ClusterView& view, const ReplyView& shard, const config::Addres
 
 }  // namespace
 
-std::optional<ClusterView> parse_cluster_shards(const ReplyView& reply, const config::Address& source) {
+std::optional<ClusterView> parse_cluster_shards(const ReplyView& reply, const config::Address& source, bool tls) {
   if (!reply.is_aggregate()) return {};
   ClusterView view;
   for (const ReplyView& shard : reply.elements()) {
-    if (!parse_shard(view, shard, source)) return {};
+    if (!parse_shard(view, shard, source, tls)) return {};
   }
   return view;
 }

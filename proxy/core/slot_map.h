@@ -39,8 +39,10 @@ struct ClusterView {
 };
 
 /// From the replies of CLUSTER SHARDS and CLUSTER SLOTS. `source`: the address that was asked; it stands in for a node
-/// that is told without an address (cluster-preferred-endpoint-type unknown-endpoint). Nothing if it is no such reply.
-std::optional<ClusterView> parse_cluster_shards(const resp::ReplyView& reply, const config::Address& source);
+/// that is told without an address (cluster-preferred-endpoint-type unknown-endpoint). `tls`: whether of a node's two
+/// ports the one for TLS is wanted; SLOTS, as MOVED, tells the one that goes with the connection that it is asked on.
+/// Nothing if it is no such reply.
+std::optional<ClusterView> parse_cluster_shards(const resp::ReplyView& reply, const config::Address& source, bool tls);
 std::optional<ClusterView> parse_cluster_slots(const resp::ReplyView& reply, const config::Address& source);
 
 /// For each slot the owner that most views name; of equals the one that is named first.

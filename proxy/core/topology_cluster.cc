@@ -66,7 +66,8 @@ class ClusterSource::Round final : public Task {
       return ask(index + kSlotsPart, "SLOTS");
     }
     const config::Address source = source_.worker_.process().node_address(nodes_[index]);
-    auto view = by_slots ? parse_cluster_slots(reply, source) : parse_cluster_shards(reply, source);
+    const bool tls = source_.worker_.settings().upstream.tls.has_value();
+    auto view = by_slots ? parse_cluster_slots(reply, source) : parse_cluster_shards(reply, source, tls);
     if (view && !view->nodes.empty()) views_.push_back(*std::move(view));
     if (by_slots && reply.is_error()) {
       refusal_ = source.host + ':' + std::to_string(source.port) + ": " + std::string(reply.text());

@@ -11,8 +11,8 @@
 
 namespace corral::uv {
 
-Reloader::Reloader(uv_loop_t& loop, core::Process& process, LoadSettings load, UvTransport::Post post)
-    : process_(process), load_(std::move(load)), post_(std::move(post)) {
+Reloader::Reloader(uv_loop_t& loop, core::Process& process, Tls& tls, LoadSettings load, UvTransport::Post post)
+    : process_(process), tls_(tls), load_(std::move(load)), post_(std::move(post)) {
   uv_async_init(&loop, &wake_, [](uv_async_t* handle) { static_cast<Reloader*>(handle->data)->run_requests(); });
   wake_.data = this;
 }
@@ -39,9 +39,10 @@ void Reloader::run_requests() {
 
 void Reloader::reload(std::vector<Waiting> waiting) {
   const auto settings = load_();
-  if (!settings) {
-    spdlog::error("the settings are not loaded again, nothing has changed: {}", settings.error);
-    return answer(waiting, settings.error);
+  const std::string error = settings ? tls_.load(*settings).value_or("") : settings.error;
+  if (!error.empty()) {
+    spdlog::error("the settings are not loaded again, nothing has changed: {}", error);
+    return answer(waiting, error);
   }
   const policy::PoliciesPtr policies = core::make_policies(*settings);
   process_.set_policies(policies);

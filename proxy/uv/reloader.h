@@ -1,8 +1,8 @@
 // Puts the settings in force again while the process runs: SIGHUP and CORRAL RELOAD.
 //
 // The file is read on the main thread, which serves no client. What comes of it is one immutable whole (policies.h)
-// that goes to each worker's inbox, so that a request is judged by the old one or by the new one. A file that is wrong
-// changes nothing.
+// that goes to each worker's inbox, so that a request is judged by the old one or by the new one; certificates are for
+// connections that come after (tls_context.h). A file that is wrong changes nothing.
 #pragma once
 
 #include <uv.h>
@@ -15,6 +15,7 @@
 #include "config/result.h"
 #include "config/settings.h"
 #include "proxy/core/process.h"
+#include "proxy/uv/tls_context.h"
 #include "proxy/uv/uv_transport.h"
 
 namespace corral::uv {
@@ -25,7 +26,7 @@ using LoadSettings = std::function<config::Result<config::Settings>()>;
 class Reloader {
  public:
   /// `loop` is the main thread's; it closes the handle. `post` hands work to a worker.
-  Reloader(uv_loop_t& loop, core::Process& process, LoadSettings load, UvTransport::Post post);
+  Reloader(uv_loop_t& loop, core::Process& process, Tls& tls, LoadSettings load, UvTransport::Post post);
   Reloader(const Reloader&) = delete;
   Reloader& operator=(const Reloader&) = delete;
 
@@ -45,6 +46,7 @@ class Reloader {
   void answer(const std::vector<Waiting>& waiting, const std::string& error) const;
 
   core::Process& process_;
+  Tls& tls_;
   const LoadSettings load_;
   const UvTransport::Post post_;
   uv_async_t wake_;

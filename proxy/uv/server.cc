@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <random>
 
+#include "config/units.h"
 #include "proxy/uv/address.h"
 
 namespace corral::uv {
@@ -71,8 +72,9 @@ core::SystemFacts system_facts() {
 
 /// A worker and its thread. `clients` counts those given to it, also while they are on their way.
 struct Server::WorkerThread {
-  WorkerThread(core::Process& process, uint32_t index, UvTransport::Post post, UvTransport::Reload reload)
-      : transport(std::move(post), std::move(reload)), worker(process, transport, index, transport.now_ms()) {
+  WorkerThread(core::Process& process, uint32_t index, UvTransport::Post post, UvTransport::Reload reload,
+               const Tls& tls)
+      : transport(std::move(post), std::move(reload), tls), worker(process, transport, index, transport.now_ms()) {
     transport.set_worker(&worker);
   }
   UvTransport transport;
@@ -91,7 +93,7 @@ Server::Server(const config::Settings& settings, LoadSettings load)
   const auto post = [this](uint32_t worker, std::function<void(core::Worker&)> work) {
     workers_[worker]->transport.deliver(std::move(work));
   };
-  reloader_ = std::make_unique<Reloader>(loop_, process_, std::move(load), post);
+  reloader_ = std::make_unique<Reloader>(loop_, process_, tls_, std::move(load), post);
 }
 
 Server::~Server() {
@@ -105,6 +107,10 @@ int Server::run(bool takeover) {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGHUP, SIG_IGN);  // must not end the program before it can reload
   raise_file_limit(settings_.server.max_clients);
+  if (const auto error = tls_.load(settings_)) {
+    spdlog::error("{}", *error);
+    return 1;
+  }
   if (!open_listeners(takeover)) return 1;
   start_workers();
   for (const ListenSocket& listener : listeners_) watch(listener.fd, &Server::on_connection);
@@ -112,7 +118,7 @@ int Server::run(bool takeover) {
   keep_takeover_socket();
   watch_signals();
   for (const ListenSocket& listener : listeners_) {
-    spdlog::info("listening on {}, {} workers", to_text(listener.address), process_.workers());
+    spdlog::info("listening on {}, {} workers", config::format_address(listener.address), process_.workers());
   }
   uv_run(&loop_, UV_RUN_DEFAULT);
   for (auto& thread : workers_) thread->thread.join();
@@ -165,7 +171,7 @@ void Server::start_workers() {
   };
   for (uint32_t i = 0; i < process_.workers(); ++i) {
     const auto reload = [this, i](core::Transport::ReloadDone done) { reloader_->request(i, std::move(done)); };
-    workers_.push_back(std::make_unique<WorkerThread>(process_, i, post, reload));
+    workers_.push_back(std::make_unique<WorkerThread>(process_, i, post, reload, tls_));
   }
   for (auto& thread : workers_) {
     thread->thread = std::thread([&thread = *thread] {
@@ -188,10 +194,12 @@ void Server::watch(int fd, void (Server::*on_readable)(int)) {
 }
 
 void Server::on_connection(int listen_fd) {
+  const auto is_it = [listen_fd](const ListenSocket& listener) { return listener.fd == listen_fd; };
+  const bool tls = std::find_if(listeners_.begin(), listeners_.end(), is_it)->address.tls;
   for (;;) {
     const int fd = accept4(listen_fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-      give_to_worker(fd);
+      give_to_worker(fd, tls);
     } else if (errno != ECONNABORTED && errno != EINTR) {
       if (errno != EAGAIN) spdlog::error("accept: {}", std::strerror(errno));
       return;
@@ -199,7 +207,7 @@ void Server::on_connection(int listen_fd) {
   }
 }
 
-void Server::give_to_worker(int fd) {
+void Server::give_to_worker(int fd, bool tls) {
   const auto load = [this](size_t i) { return process_.board(i).clients + workers_[i]->on_their_way; };
   size_t least = 0;
   for (size_t i = 1; i < workers_.size(); ++i) {
@@ -207,9 +215,9 @@ void Server::give_to_worker(int fd) {
   }
   WorkerThread& chosen = *workers_[least];
   ++chosen.on_their_way;
-  chosen.transport.deliver([&chosen, fd](core::Worker& worker) {
+  chosen.transport.deliver([&chosen, fd, tls](core::Worker& worker) {
     --chosen.on_their_way;
-    UvSocket* socket = chosen.transport.adopt(fd);
+    UvSocket* socket = chosen.transport.adopt(fd, tls);
     core::Socket* as_core = chosen.transport.as_core(socket);
     core::Session* session = worker.accept(as_core, {peer_text(fd), local_text(fd), fd, is_local(fd)});
     if (!session) return chosen.transport.close(as_core);
@@ -292,7 +300,7 @@ void Server::stop_watching() {
 void Server::on_drain_timer() {
   const bool late = uv_now(&loop_) >= drain_deadline_ms_;
   uint32_t left = process_.clients();
-  for (const auto& thread : workers_) left += thread->on_their_way;
+  for (const auto& thread : workers_) left += thread->on_their_way + thread->transport.lingering();
   if (left > 0 && !late) return;
   if (left > 0) spdlog::warn("{} clients were still connected", left);
   uv_timer_stop(&timer_);

@@ -18,6 +18,7 @@
 #include "proxy/uv/listener.h"
 #include "proxy/uv/reloader.h"
 #include "proxy/uv/takeover.h"
+#include "proxy/uv/tls_context.h"
 #include "proxy/uv/uv_transport.h"
 
 namespace corral::uv {
@@ -40,7 +41,7 @@ class Server {
   void watch_signals();
   void on_signal(int number);
   void on_connection(int listen_fd);
-  void give_to_worker(int fd);
+  void give_to_worker(int fd, bool tls);
   void on_successor(int fd);
   void on_successor_ready(int fd);
   void keep_takeover_socket();
@@ -57,6 +58,7 @@ class Server {
 
   const config::Settings settings_;
   core::Process process_;
+  Tls tls_;
   uv_loop_t loop_;
   std::unique_ptr<Reloader> reloader_;
   uv_signal_t signals_[3];

@@ -19,6 +19,7 @@
 
 #include "proxy/core/worker.h"
 #include "proxy/uv/address.h"
+#include "proxy/uv/uv_socket.h"
 
 namespace corral::uv {
 
@@ -26,7 +27,7 @@ using core::LogLevel;
 
 namespace {
 
-constexpr size_t kReadBytes = 64 * 1024;
+constexpr size_t kReadBytes = TlsBuffers::kReceived;
 constexpr int kKeepAliveSeconds = 300;
 constexpr timespec kRest{0, 75'000};
 constexpr unsigned long kTimerSlackNs = 5'000;  // a rest is not to be longer than it says
@@ -41,23 +42,8 @@ void set_tcp_options(int fd) {
 
 }  // namespace
 
-struct UvSocket : core::Socket {
-  uv_poll_t poll;
-  UvTransport* transport;
-  int fd = -1;
-  int events = 0;       // polled for
-  bool polled = false;  // the poll handle exists
-  bool connecting = false;
-  bool reading = true;
-  bool write_blocked = false;
-  bool hung_up = false;    // on_hang_up() has been called
-  bool closed = false;     // by the core; no event is reported any more
-  bool failing = false;    // a failure waits to be reported
-  bool resolving = false;  // a look-up of the host's name refers to it
-};
-
-UvTransport::UvTransport(Post post, Reload reload)
-    : post_(std::move(post)), reload_(std::move(reload)), buffer_(new char[kReadBytes]) {
+UvTransport::UvTransport(Post post, Reload reload, const Tls& tls)
+    : post_(std::move(post)), reload_(std::move(reload)), tls_(tls), buffer_(new char[kReadBytes]) {
   std::random_device seed;
   random_.seed(uint64_t{seed()} << 32 | seed());
   uv_loop_init(&loop_);
@@ -76,6 +62,7 @@ UvTransport::~UvTransport() {
                        reinterpret_cast<uv_handle_t*>(&wake_)}) {
     uv_close(handle, nullptr);
   }
+  release_lingering();
   uv_run(&loop_, UV_RUN_DEFAULT);  // lets sockets and look-ups finish closing
   uv_loop_close(&loop_);
 }
@@ -96,8 +83,9 @@ void UvTransport::begin_turn() { worker_->begin_turn(uv_now(&loop_)); }
 // Ends the turn and sees to it that the next one comes in time, events or not.
 void UvTransport::end_turn() {
   begin_turn();
+  const uint32_t tls_wait_ms = close_overdue();
   report_failures();
-  const uint32_t wait_ms = worker_->end_turn();
+  const uint32_t wait_ms = std::min(worker_->end_turn(), tls_wait_ms);
   uv_timer_start(
       &timer_, [](uv_timer_t* handle) { static_cast<UvTransport*>(handle->data)->end_turn(); }, wait_ms, 0);
 }
@@ -121,7 +109,7 @@ void UvTransport::run_inbox() {
   for (auto& item : work) item(*worker_);
 }
 
-UvSocket* UvTransport::adopt(int fd) {
+UvSocket* UvTransport::adopt(int fd, bool tls) {
   auto* socket = new UvSocket;
   socket->transport = this;
   socket->fd = fd;
@@ -130,6 +118,7 @@ UvSocket* UvTransport::adopt(int fd) {
   uv_poll_init(&loop_, &socket->poll, fd);
   socket->poll.data = socket;
   socket->polled = true;
+  if (tls) add_server_tls(socket);
   return socket;
 }
 
@@ -142,6 +131,7 @@ core::Socket* UvTransport::connect(const config::Address& address, core::Endpoin
   socket->transport = this;
   socket->endpoint = endpoint;
   socket->connecting = true;
+  add_upstream_tls(socket, address.host);
   if (const auto numeric = to_socket_address(address)) {
     open_and_connect(socket, *numeric);
   } else {
@@ -204,7 +194,7 @@ void UvTransport::open_and_connect(UvSocket* socket, const SocketAddress& addres
 
 void UvTransport::update_events(UvSocket* socket) {
   int wanted = 0;
-  if (socket->connecting || socket->write_blocked) wanted |= UV_WRITABLE;
+  if (socket->connecting || socket->write_blocked || has_unsent(*socket)) wanted |= UV_WRITABLE;
   if (socket->reading && !socket->connecting) wanted |= UV_READABLE;
   if (!socket->reading && !socket->hung_up) wanted |= UV_DISCONNECT;
   if (!socket->polled || wanted == socket->events || socket->closed) return;
@@ -230,6 +220,7 @@ void UvTransport::on_event(UvSocket* socket, int status, int events) {
     update_events(socket);
     socket->endpoint->on_hang_up();
   }
+  if (!socket->closed && (events & UV_WRITABLE) && socket->tls && !(send_tls(socket) && !has_unsent(*socket))) return;
   if (!socket->closed && (events & UV_WRITABLE) && socket->write_blocked) {
     socket->write_blocked = false;
     socket->endpoint->on_writable();
@@ -243,17 +234,24 @@ void UvTransport::finish_connect(UvSocket* socket) {
   getsockopt(socket->fd, SOL_SOCKET, SO_ERROR, &error, &size);
   if (error != 0) return fail_later(socket, std::strerror(error));
   socket->connecting = false;
+  if (socket->tls) return start_tls(socket);
   update_events(socket);
   socket->endpoint->on_connected();
 }
 
 void UvTransport::read(UvSocket* socket) {
   const ssize_t size = recv(socket->fd, buffer_.get(), kReadBytes, 0);
+  if (size > 0 && socket->tls) [[unlikely]]
+    return receive_tls(socket, static_cast<size_t>(size));
   if (size > 0) return socket->endpoint->on_bytes(buffer_.get(), static_cast<size_t>(size));
   if (size < 0) {
     if (errno == EAGAIN || errno == EINTR) return;
     return fail_later(socket, std::strerror(errno));
   }
+  end_input(socket);
+}
+
+void UvTransport::end_input(UvSocket* socket) {
   socket->reading = false;
   update_events(socket);
   socket->endpoint->on_end();
@@ -264,6 +262,8 @@ size_t UvTransport::write(core::Socket* base, const iovec* parts, int count) {
   size_t given = 0;
   for (int i = 0; i < count; ++i) given += parts[i].iov_len;
   if (socket->failing) return given;
+  if (socket->tls) [[unlikely]]
+    return write_tls(socket, parts, count, given);
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(parts);
   message.msg_iovlen = static_cast<size_t>(count);
@@ -314,11 +314,14 @@ void UvTransport::report_failures() {
 void UvTransport::close(core::Socket* base) {
   auto* socket = static_cast<UvSocket*>(base);
   socket->closed = true;
-  if (!socket->failing && !socket->resolving) release(socket);
+  if (socket->failing || socket->resolving) return;
+  if (socket->tls && !finish_tls(socket)) return;  // it lingers
+  release(socket);
 }
 
 // The socket's end, when nothing refers to it any more but libuv.
 void UvTransport::release(UvSocket* socket) {
+  set_deadline(socket, 0);
   if (!socket->polled) {
     if (socket->fd >= 0) ::close(socket->fd);
     delete socket;

@@ -2,22 +2,29 @@
 //
 // Sockets are polled and read with plain recv() into one buffer a loop, so that an idle connection owns none. A turn is
 // one round of the loop: everything that is readable is handled, then Worker::end_turn() writes.
+//
+// What concerns sockets that speak TLS is in uv_tls.cc.
 #pragma once
 
 #include <uv.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <random>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "proxy/core/transport.h"
 
 namespace corral::uv {
 
+class Tls;
 struct SocketAddress;
+struct TlsBuffers;
 struct UvSocket;
 
 class UvTransport final : public core::Transport {
@@ -27,7 +34,8 @@ class UvTransport final : public core::Transport {
 
   using Reload = std::function<void(ReloadDone done)>;
 
-  UvTransport(Post post, Reload reload);
+  /// `tls` outlives it.
+  UvTransport(Post post, Reload reload, const Tls& tls);
   ~UvTransport() override;
   UvTransport(const UvTransport&) = delete;
   UvTransport& operator=(const UvTransport&) = delete;
@@ -42,9 +50,11 @@ class UvTransport final : public core::Transport {
   /// Work for this worker, from any thread.
   void deliver(std::function<void(core::Worker&)> work);
   /// Makes an accepted connection a socket; it has no endpoint and is not read from until start_reading().
-  UvSocket* adopt(int fd);
+  UvSocket* adopt(int fd, bool tls);
   void start_reading(UvSocket* socket);
   static core::Socket* as_core(UvSocket* socket);
+  /// Sockets that are closed but for bytes that have to be sent yet; from any thread.
+  uint32_t lingering() const { return lingering_.load(std::memory_order_relaxed); }
 
   core::Socket* connect(const config::Address& address, core::Endpoint* endpoint) override;
   size_t write(core::Socket* socket, const iovec* parts, int count) override;
@@ -73,10 +83,31 @@ class UvTransport final : public core::Transport {
   void on_event(UvSocket* socket, int status, int events);
   void finish_connect(UvSocket* socket);
   void read(UvSocket* socket);
+  void end_input(UvSocket* socket);
   void release(UvSocket* socket);
+
+  // uv_tls.cc
+  TlsBuffers& tls_buffers();
+  void add_server_tls(UvSocket* socket);
+  void add_upstream_tls(UvSocket* socket, const std::string& host);
+  void start_tls(UvSocket* socket);
+  void receive_tls(UvSocket* socket, size_t size);
+  void on_tls_open(UvSocket* socket);
+  void fail_tls(UvSocket* socket);
+  size_t write_tls(UvSocket* socket, const iovec* parts, int count, size_t given);
+  bool send_tls(UvSocket* socket);
+  bool finish_tls(UvSocket* socket);
+  void linger(UvSocket* socket);
+  void end_linger(UvSocket* socket);
+  void release_lingering();
+  void set_deadline(UvSocket* socket, uint64_t deadline_ms);
+  uint32_t close_overdue();
+  void note_refused(UvSocket* socket, const std::string& reason);
+  static bool has_unsent(const UvSocket& socket);
 
   Post post_;
   Reload reload_;
+  const Tls& tls_;
   core::Worker* worker_ = nullptr;
   uv_loop_t loop_;
   uv_check_t check_;
@@ -91,6 +122,11 @@ class UvTransport final : public core::Transport {
   std::vector<Failure> failures_;  // to be reported at the end of the turn
   std::unique_ptr<char[]> buffer_;
   std::mt19937_64 random_;
+  std::unique_ptr<TlsBuffers> tls_buffers_;                 // once there is a connection that speaks TLS
+  std::set<std::pair<uint64_t, UvSocket*>> tls_deadlines_;  // of handshakes and of lingering
+  std::atomic<uint32_t> lingering_{0};
+  uint32_t refused_ = 0;  // clients since the last line of the log about them
+  uint64_t refused_logged_ms_ = 0;
 };
 
 }  // namespace corral::uv

@@ -124,7 +124,8 @@ TEST(CommandLineError, BadValuesSayWhatIsAllowed) {
   expect_error(run({"--workers", "-1"}), "--workers is -1" + number);
   expect_error(run({"--workers", "1025"}), "--workers is 1025" + number);
   expect_error(run({"--listen", "6380"}),
-               "--listen has \"6380\"; it must be \"HOST:PORT\", \"[v6]:PORT\" or \"unix:/path\", or a list of these");
+               "--listen has \"6380\"; it must be \"HOST:PORT\", \"[v6]:PORT\", either with \"tls://\" before it, or "
+               "\"unix:/path\", or a list of these");
   expect_error(run({"--listen", "a:1", "--listen", "a:1"}),
                "--listen names \"a:1\" twice; each address may be there once");
   expect_error(run({"--upstream", "a:1,"}),

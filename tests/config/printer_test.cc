@@ -20,6 +20,9 @@ Settings all_changed() {
               {"user \"a\\\"b\" on #" + std::string(64, 'a')}, false};
   s.upstream = {"sentinel", {{"a", 1}, {"1.2.3.4", 2}}, "ma\"ster", 1,   3'600'000, 100,
                 "us\\er",   "p\"a\tss\x01 \xc3\xa9",    "watcher",  "pw"};
+  s.server.listen[0].tls = true;
+  s.server.tls = {"c.pem", "k.pem", "ca.pem", "required", "1.3", "HIGH", 77};
+  s.upstream.tls = {"u.pem", "uc.pem", "uk.pem", false, "redis", "1.3", "HIGH:!x"};
   s.guard = {{"KEYS", "CONFIG SET"}, "deny", "del", 4096};
   s.near_cache = {1 << 20, 333};
   s.limits = {65537, 3, 1ull << 40, 99, 131072, 100, 1025, 1026};
@@ -119,6 +122,15 @@ TEST(FixedChanges, WhatAReloadPutsInForceIsNotAmongThem) {
   wanted.server.users = all_changed().server.users;
   wanted.server.protected_mode = false;
   EXPECT_EQ(find_fixed_changes({}, wanted), std::vector<std::string>{});
+}
+
+TEST(FixedChanges, TlsFilesMayChangeButNotWhetherTlsIsSpoken) {
+  Settings running = all_changed(), wanted = all_changed();
+  wanted.server.tls->cert = wanted.upstream.tls->ca = "other.pem";
+  EXPECT_EQ(find_fixed_changes(running, wanted), std::vector<std::string>{});
+  wanted.upstream.tls.reset();
+  wanted.server.listen[0].tls = false;
+  EXPECT_EQ(find_fixed_changes(running, wanted), (std::vector<std::string>{"server.listen", "upstream.tls"}));
 }
 
 TEST(FixedChanges, WhatTakesARestartIsNamed) {

@@ -52,8 +52,8 @@ std::string shard(const std::vector<std::pair<int, int>>& ranges, const std::vec
   return map({bulk("slots"), list(slots), bulk("nodes"), list(entries)}, resp);
 }
 
-std::optional<ClusterView> shards(const std::string& bytes) {
-  return parse_cluster_shards(resp::ReplyView(bytes), kSource);
+std::optional<ClusterView> shards(const std::string& bytes, bool tls = false) {
+  return parse_cluster_shards(resp::ReplyView(bytes), kSource, tls);
 }
 std::optional<ClusterView> slots(const std::string& bytes) {
   return parse_cluster_slots(resp::ReplyView(bytes), kSource);
@@ -99,6 +99,18 @@ TEST(ClusterShards, TlsPortStandsInForAMissingPort) {
   const auto view = shards(list({list({bulk("slots"), list({integer(0), integer(1)}), bulk("nodes"), list({node})})}));
   ASSERT_TRUE(view);
   EXPECT_EQ(view->nodes.at(0).address.port, 7443);
+}
+
+TEST(ClusterShards, OfTwoPortsTheOneThatIsSpokenIsTaken) {
+  const auto with_ports = [](const std::vector<std::string>& ports) {
+    std::vector<std::string> node = {bulk("id"), bulk("m"), bulk("endpoint"), bulk("10.0.0.1"), bulk("role"), bulk("master")};
+    node.insert(node.end(), ports.begin(), ports.end());
+    return list({list({bulk("slots"), list({integer(0), integer(1)}), bulk("nodes"), list({list(node)})})});
+  };
+  const std::string both = with_ports({bulk("port"), integer(7001), bulk("tls-port"), integer(7443)});
+  EXPECT_EQ(shards(both, false).value().nodes.at(0).address.port, 7001);
+  EXPECT_EQ(shards(both, true).value().nodes.at(0).address.port, 7443);
+  EXPECT_EQ(shards(with_ports({bulk("port"), integer(7001)}), true).value().nodes.at(0).address.port, 7001);
 }
 
 TEST(ClusterShards, FailedMasterDoesNotOwnTheSlotsOfItsSuccessor) {
