@@ -166,7 +166,7 @@ TEST(LoadAgain, BadFileGivesItsLine) {
   file.write("[sever]\n");
   EXPECT_EQ(load_again(result.invocation).error,
             std::string(file.path()) +
-                ":1: unknown section sever; the sections are server, upstream, guard, near_cache, limits, log, rule");
+                ":1: unknown section sever; the sections are server, server.tls, upstream, upstream.tls, guard, near_cache, limits, log, rule");
 }
 
 }  // namespace

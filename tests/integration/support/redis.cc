@@ -2,6 +2,8 @@
 
 #include <signal.h>
 
+#include <algorithm>
+
 namespace corral::test {
 
 RedisServer::RedisServer(bool cluster, std::vector<std::string> settings)
@@ -9,6 +11,7 @@ RedisServer::RedisServer(bool cluster, std::vector<std::string> settings)
   for (int attempt = 0; attempt < 5; ++attempt) {
     port_ = std::make_unique<Port>();
     bus_ = std::make_unique<Port>();
+    tls_ = std::make_unique<Port>();
     if (try_to_start()) return;
   }
   throw std::runtime_error("redis-server does not start: " + process_->output());
@@ -42,6 +45,9 @@ bool RedisServer::try_to_start() {
     argv.insert(argv.end(), {"--cluster-enabled", "yes", "--cluster-port", std::to_string(bus_port())});
   }
   argv.insert(argv.end(), settings_.begin(), settings_.end());
+  if (std::ranges::find(settings_, "--tls-cert-file") != settings_.end()) {
+    argv.insert(argv.end(), {"--tls-port", std::to_string(tls_port())});
+  }
   client_.reset();
   process_.reset();
   process_ = std::make_unique<Process>(argv, dir_.path() / "log");

@@ -17,6 +17,8 @@ class RedisServer {
 
   uint16_t port() const { return port_->number(); }
   uint16_t bus_port() const { return bus_->number(); }
+  // Speaks TLS, if the settings name a certificate (--tls-cert-file); the port above is plain all the same.
+  uint16_t tls_port() const { return tls_->number(); }
   std::string address() const { return "127.0.0.1:" + std::to_string(port()); }
   Client connect() const { return Client(port()); }
   // One command over a connection that is kept, and made anew when it broke.
@@ -43,7 +45,7 @@ class RedisServer {
   const bool cluster_;
   const std::vector<std::string> settings_;
   TempDir dir_;
-  std::unique_ptr<Port> port_, bus_;
+  std::unique_ptr<Port> port_, bus_, tls_;
   std::unique_ptr<Client> client_;
   std::unique_ptr<Process> process_;  // last: ends before its directory goes
 };
