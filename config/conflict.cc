@@ -44,24 +44,27 @@ std::optional<Conflict> find_sentinel_conflict(const UpstreamSettings& upstream)
 std::optional<Conflict> find_server_tls_conflict(const ServerSettings& server) {
   const auto tls_address = std::ranges::find_if(server.listen, [](const Address& address) { return address.tls; });
   if (tls_address != server.listen.end() && !server.tls) {
-    return Conflict{"server", "listen",
-                    fmt::format("server.listen has \"{}\" and there is no section [server.tls]; it must say cert and key",
-                                format_address(*tls_address))};
+    return Conflict{
+        "server", "listen",
+        fmt::format("server.listen has \"{}\" and there is no section [server.tls]; it must say cert and key",
+                    format_address(*tls_address))};
   }
   if (!server.tls) return {};
   if (server.tls->cert.empty() || server.tls->key.empty()) {
     return Conflict{"server", "tls", "server.tls lacks cert or key; it must have both"};
   }
   if (server.tls->client_certificates != "none" && server.tls->ca.empty()) {
-    return Conflict{kServerTls, "client_certificates",
-                    fmt::format("server.tls.client_certificates is \"{}\" and server.tls.ca is not set; it must say whose "
-                                "certificates are accepted",
-                                server.tls->client_certificates)};
+    return Conflict{
+        kServerTls, "client_certificates",
+        fmt::format("server.tls.client_certificates is \"{}\" and server.tls.ca is not set; it must say whose "
+                    "certificates are accepted",
+                    server.tls->client_certificates)};
   }
   if (server.tls->client_certificates == "none" && !server.tls->ca.empty()) {
-    return Conflict{kServerTls, "ca",
-                    "server.tls.ca is set and server.tls.client_certificates is \"none\"; it goes with \"optional\" and "
-                    "\"required\" only"};
+    return Conflict{
+        kServerTls, "ca",
+        "server.tls.ca is set and server.tls.client_certificates is \"none\"; it goes with \"optional\" and "
+        "\"required\" only"};
   }
   return {};
 }

@@ -124,8 +124,10 @@ std::string print_left_out(std::string_view section) {
 }
 
 std::string_view about_section(std::string_view section) {
-  if (section == kServerTls) return "# TLS, for the listening addresses that begin with \"tls://\". A reload reads the files again.\n";
-  if (section == kUpstreamTls) return "# If this section is there, TLS is spoken with all nodes and sentinels. A reload reads the files again.\n";
+  if (section == kServerTls)
+    return "# TLS, for the listening addresses that begin with \"tls://\". A reload reads the files again.\n";
+  if (section == kUpstreamTls)
+    return "# If this section is there, TLS is spoken with all nodes and sentinels. A reload reads the files again.\n";
   return {};
 }
 

@@ -150,7 +150,8 @@ const Field kFields[] = {
     {"upstream", "sentinel_password", "The password to log in to the sentinels with; empty: no login.",
      Text{upstream<&Upstream::sentinel_password>, true}},
 
-    {kUpstreamTls, "ca", "The file with the authorities that nodes' certificates must be from (PEM); empty: the system's.",
+    {kUpstreamTls, "ca",
+     "The file with the authorities that nodes' certificates must be from (PEM); empty: the system's.",
      Text{upstream_tls<&UpstreamTls::ca>}, true},
     {kUpstreamTls, "cert", "The file with the certificate to show to the nodes (PEM); empty: none.",
      Text{upstream_tls<&UpstreamTls::cert>}, true},

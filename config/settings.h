@@ -19,11 +19,11 @@ struct Address {
 
 /// `[server.tls]`. Files are in PEM form.
 struct ServerTlsSettings {
-  std::string cert, key;                    // with the chain
-  std::string ca;                           // of clients' certificates
+  std::string cert, key;                     // with the chain
+  std::string ca;                            // of clients' certificates
   std::string client_certificates = "none";  // optional required
-  std::string min_version = "1.2";          // 1.3
-  std::string ciphers;                      // of TLS 1.2; empty: as OpenSSL has them
+  std::string min_version = "1.2";           // 1.3
+  std::string ciphers;                       // of TLS 1.2; empty: as OpenSSL has them
   int64_t handshake_timeout_ms = 10'000;
 };
 

@@ -21,7 +21,8 @@ std::string format_duration(int64_t ms);
 std::optional<uint64_t> parse_size(std::string_view text);
 std::string format_size(uint64_t bytes);
 
-// "HOST:PORT", "[v6]:PORT", either with "tls://" before it, or "unix:/path". A port is from 1 to 65535; an IPv6 address comes back in its shortest form.
+// "HOST:PORT", "[v6]:PORT", either with "tls://" before it, or "unix:/path". A port is from 1 to 65535; an IPv6 address
+// comes back in its shortest form.
 std::optional<Address> parse_address(std::string_view text);
 std::string format_address(const Address& address);
 

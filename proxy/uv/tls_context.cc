@@ -25,7 +25,8 @@ struct Section {
 };
 
 Problem wrong(const Section& section, std::string_view key, const std::string& value, const std::string& what) {
-  return Conflict{section.name, key, std::string(section.name) + '.' + std::string(key) + " is \"" + value + "\"; " + what};
+  return Conflict{section.name, key,
+                  std::string(section.name) + '.' + std::string(key) + " is \"" + value + "\"; " + what};
 }
 
 // Why a file cannot be read; empty if it can.
@@ -92,7 +93,8 @@ Problem load_server(const config::ServerTlsSettings& tls, TlsContexts& contexts)
   contexts.server = new_context(TLS_server_method());
   contexts.handshake_timeout_ms = tls.handshake_timeout_ms;
   SSL_CTX* context = contexts.server.get();
-  if (auto problem = load_section(context, {config::kServerTls, tls.ca, tls.cert, tls.key, tls.min_version, tls.ciphers}))
+  if (auto problem =
+          load_section(context, {config::kServerTls, tls.ca, tls.cert, tls.key, tls.min_version, tls.ciphers}))
     return problem;
   static constexpr unsigned char kSessionsOf[] = "corral";
   SSL_CTX_set_session_id_context(context, kSessionsOf, sizeof(kSessionsOf) - 1);
@@ -127,7 +129,8 @@ Problem load_contexts(const config::Settings& settings, TlsContexts& contexts) {
 // It may be meant so, and a clock may be wrong; but whoever wonders should find it in the log.
 void warn_if_expired(const SslContext& context, std::string_view section) {
   const X509* own = context ? SSL_CTX_get0_certificate(context.get()) : nullptr;
-  if (own && X509_cmp_current_time(X509_get0_notAfter(own)) < 0) spdlog::warn("the certificate in {}.cert has expired", section);
+  if (own && X509_cmp_current_time(X509_get0_notAfter(own)) < 0)
+    spdlog::warn("the certificate in {}.cert has expired", section);
 }
 
 }  // namespace

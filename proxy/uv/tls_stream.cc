@@ -154,7 +154,8 @@ std::string_view TlsStream::receive(const char* data, size_t size) {
   size_t filled = 0;
   if (state_ == State::kOpen) ERR_clear_error();
   while (state_ == State::kOpen && filled < buffers_.plain.size()) {
-    const int read = SSL_read(ssl_.get(), buffers_.plain.data() + filled, static_cast<int>(buffers_.plain.size() - filled));
+    const int read =
+        SSL_read(ssl_.get(), buffers_.plain.data() + filled, static_cast<int>(buffers_.plain.size() - filled));
     if (read <= 0) {
       on_error(read);
       break;

@@ -24,9 +24,9 @@ namespace corral::uv {
 
 /// What the connections of a loop share, for the time of one call.
 struct TlsBuffers {
-  static constexpr size_t kRecord = 16 * 1024;       // the most that a record holds (RFC 8446, 5.1)
-  static constexpr size_t kReceived = 64 * 1024;     // ciphertext that is received at once
-  std::array<char, kReceived + 2 * kRecord> plain;   // that, and the record whose beginning came before
+  static constexpr size_t kRecord = 16 * 1024;      // the most that a record holds (RFC 8446, 5.1)
+  static constexpr size_t kReceived = 64 * 1024;    // ciphertext that is received at once
+  std::array<char, kReceived + 2 * kRecord> plain;  // that, and the record whose beginning came before
   std::array<char, kRecord> record;
   std::string cipher;
 };
@@ -82,8 +82,8 @@ class TlsStream {
   const std::unique_ptr<SSL, FreeSsl> ssl_;
   TlsBuffers& buffers_;
   State state_ = State::kHandshake;
-  bool received_ = false;        // anything at all
-  std::string_view input_;       // what is being received
+  bool received_ = false;   // anything at all
+  std::string_view input_;  // what is being received
   std::string unsent_, failure_;
 };
 

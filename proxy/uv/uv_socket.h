@@ -29,11 +29,11 @@ struct UvSocket : core::Socket {
   bool connecting = false;
   bool reading = true;
   bool write_blocked = false;
-  bool hung_up = false;       // on_hang_up() has been called
-  bool closed = false;        // by the core; no event is reported any more
-  bool failing = false;       // a failure waits to be reported
-  bool resolving = false;     // a look-up of the host's name refers to it
-  bool lingering = false;     // closed, but not all that was taken has been sent yet
+  bool hung_up = false;        // on_hang_up() has been called
+  bool closed = false;         // by the core; no event is reported any more
+  bool failing = false;        // a failure waits to be reported
+  bool resolving = false;      // a look-up of the host's name refers to it
+  bool lingering = false;      // closed, but not all that was taken has been sent yet
   std::unique_ptr<UvTls> tls;  // null: none is spoken
 };
 

@@ -3,13 +3,13 @@
 # that gives every key a TTL), or, with the argument `redis`, what the same tests must pass against to be worth anything: one
 # plain redis-server, and a cluster of one node for clients in cluster mode.
 #
-#   servers.sh corral|rules|redis REPOSITORY CORRAL_BINARY [SETTINGS]
+#   servers.sh corral|rules|redis REPOSITORY CORRAL_BINARY [SETTINGS [FLAG...]]
 #
-# SETTINGS are more lines of Corral's settings file. Prints one line of JSON once they serve. Ends, and all of them with it,
+# SETTINGS are more lines of Corral's settings file, FLAGs more of its flags. Prints one line of JSON once they serve. Ends, and all of them with it,
 # when its standard input does, so that nothing is left behind by a test that is killed.
 set -euo pipefail
 
-target=$1 repository=$2 corral=$3 settings=${4-}
+target=$1 repository=$2 corral=$3 settings=${4-} flags=("${@:5}")
 # shellcheck source=../../config/cluster.sh
 source "$repository/config/cluster.sh"
 
@@ -32,7 +32,7 @@ start_corral() {
   printf '%s\n' "$settings" >"$work_dir/corral.toml"
   [[ $target != rules ]] || printf '[[rule]]\nmatch = ["*"]\nttl = { default = "10m", jitter = 0 }\n' >>"$work_dir/corral.toml"
   start_process "$work_dir/corral.log" "$corral" --config "$work_dir/corral.toml" --listen "127.0.0.1:$port" --upstream "$cluster_addresses" --admin "" \
-    --workers 2
+    --workers 2 "${flags[@]}"
   corral_pid=$pid
   wait_for_ping Corral "$pid" "$port" "$work_dir/corral.log"
 }

@@ -21,9 +21,9 @@ export const target = process.env.CORRAL_CLIENTS_TARGET ?? 'corral';
 export const onCorral = target !== 'redis';
 
 // Starts the servers of this test file and stops them after its last test. `port` is for plain clients, `clusterPort` for
-// those in cluster mode, `nodes` are the Redis servers themselves. `settings` are Corral's, in TOML.
-export async function startServers(settings = '') {
-  const child = spawn(`${repository}/tests/clients/servers.sh`, [target, repository, binary, settings], {
+// those in cluster mode, `nodes` are the Redis servers themselves. `settings` are Corral's, in TOML, `flags` more of its flags.
+export async function startServers(settings = '', flags = []) {
+  const child = spawn(`${repository}/tests/clients/servers.sh`, [target, repository, binary, settings, ...flags], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const ended = once(child, 'exit');

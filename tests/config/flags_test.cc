@@ -164,9 +164,9 @@ TEST(LoadAgain, BadFileGivesItsLine) {
   const SettingsFile file("");
   const Outcome result = run({"--config", file.path()});
   file.write("[sever]\n");
-  EXPECT_EQ(load_again(result.invocation).error,
-            std::string(file.path()) +
-                ":1: unknown section sever; the sections are server, server.tls, upstream, upstream.tls, guard, near_cache, limits, log, rule");
+  EXPECT_EQ(load_again(result.invocation).error, std::string(file.path()) +
+                                                     ":1: unknown section sever; the sections are server, server.tls, "
+                                                     "upstream, upstream.tls, guard, near_cache, limits, log, rule");
 }
 
 }  // namespace

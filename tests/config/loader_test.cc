@@ -119,12 +119,12 @@ TEST(LoadError, UnknownSettingIsNamedWithWhatThereIs) {
 }
 
 TEST(LoadError, UnknownSectionIsNamedWithWhatThereIs) {
-  EXPECT_EQ(
-      error_of("[server]\n[severs]\n"),
-      "test.toml:2: unknown section severs; the sections are server, server.tls, upstream, upstream.tls, guard, near_cache, limits, log, rule");
-  EXPECT_EQ(
-      error_of("workers = 1"),
-      "test.toml:1: unknown setting workers; the sections are server, server.tls, upstream, upstream.tls, guard, near_cache, limits, log, rule");
+  EXPECT_EQ(error_of("[server]\n[severs]\n"),
+            "test.toml:2: unknown section severs; the sections are server, server.tls, upstream, upstream.tls, guard, "
+            "near_cache, limits, log, rule");
+  EXPECT_EQ(error_of("workers = 1"),
+            "test.toml:1: unknown setting workers; the sections are server, server.tls, upstream, upstream.tls, guard, "
+            "near_cache, limits, log, rule");
 }
 
 TEST(LoadError, SectionThatIsAValueIsRefused) {
@@ -314,16 +314,19 @@ server_name = "redis.example")");
 }
 
 TEST(LoadError, TlsSectionsThatDoNotGoTogetherWithTheRestAreRefused) {
-  EXPECT_EQ(error_of("[server]\n\nlisten = \"tls://a:1\""),
-            "test.toml:3: server.listen has \"tls://a:1\" and there is no section [server.tls]; it must say cert and key");
+  EXPECT_EQ(
+      error_of("[server]\n\nlisten = \"tls://a:1\""),
+      "test.toml:3: server.listen has \"tls://a:1\" and there is no section [server.tls]; it must say cert and key");
   EXPECT_EQ(error_of("[server]\n[server.tls]\ncert = \"x\""),
             "test.toml:2: server.tls lacks cert or key; it must have both");
-  EXPECT_EQ(error_of("[server.tls]\ncert = \"x\"\nkey = \"y\"\nclient_certificates = \"required\""),
-            "test.toml:4: server.tls.client_certificates is \"required\" and server.tls.ca is not set; it must say whose "
-            "certificates are accepted");
-  EXPECT_EQ(error_of("[server.tls]\ncert = \"x\"\nkey = \"y\"\nca = \"z\""),
-            "test.toml:4: server.tls.ca is set and server.tls.client_certificates is \"none\"; it goes with \"optional\" "
-            "and \"required\" only");
+  EXPECT_EQ(
+      error_of("[server.tls]\ncert = \"x\"\nkey = \"y\"\nclient_certificates = \"required\""),
+      "test.toml:4: server.tls.client_certificates is \"required\" and server.tls.ca is not set; it must say whose "
+      "certificates are accepted");
+  EXPECT_EQ(
+      error_of("[server.tls]\ncert = \"x\"\nkey = \"y\"\nca = \"z\""),
+      "test.toml:4: server.tls.ca is set and server.tls.client_certificates is \"none\"; it goes with \"optional\" "
+      "and \"required\" only");
   EXPECT_EQ(error_of("[upstream.tls]\nkey = \"x\""),
             "test.toml:2: upstream.tls.key is set and upstream.tls.cert is not; a certificate needs both");
   EXPECT_EQ(error_of("[upstream.tls]\nverify = 1"), "test.toml:2: upstream.tls.verify is 1; it must be true or false");
@@ -332,7 +335,8 @@ TEST(LoadError, TlsSectionsThatDoNotGoTogetherWithTheRestAreRefused) {
             "test.toml:2: server.listen names \"tls://a:1\" twice; each address may be there once");
   EXPECT_TRUE(error_of("[upstream]\nseeds = \"tls://a:1\"").starts_with("test.toml:2: upstream.seeds is"));
   EXPECT_TRUE(error_of("[\"server.tls\"]\ncert = \"x\"").starts_with("test.toml:1: unknown section server.tls"));
-  EXPECT_TRUE(error_of("[upstream.tls]\nca_file = 1").starts_with("test.toml:2: unknown setting upstream.tls.ca_file; "));
+  EXPECT_TRUE(
+      error_of("[upstream.tls]\nca_file = 1").starts_with("test.toml:2: unknown setting upstream.tls.ca_file; "));
 }
 
 TEST(LoadError, FilesAreCheckedWithTheLineThatNamesThem) {

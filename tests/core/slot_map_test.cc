@@ -103,7 +103,8 @@ TEST(ClusterShards, TlsPortStandsInForAMissingPort) {
 
 TEST(ClusterShards, OfTwoPortsTheOneThatIsSpokenIsTaken) {
   const auto with_ports = [](const std::vector<std::string>& ports) {
-    std::vector<std::string> node = {bulk("id"), bulk("m"), bulk("endpoint"), bulk("10.0.0.1"), bulk("role"), bulk("master")};
+    std::vector<std::string> node = {bulk("id"),       bulk("m"),    bulk("endpoint"),
+                                     bulk("10.0.0.1"), bulk("role"), bulk("master")};
     node.insert(node.end(), ports.begin(), ports.end());
     return list({list({bulk("slots"), list({integer(0), integer(1)}), bulk("nodes"), list({list(node)})})});
   };

@@ -15,8 +15,8 @@ void openssl(std::vector<std::string> arguments) {
 }  // namespace
 
 Authority::Authority(const TempDir& dir, std::string name) : dir_(dir), name_(std::move(name)) {
-  openssl({"req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "10", "-subj",
-           "/CN=authority " + name_, "-keyout", path(name_, ".key"), "-out", path(name_)});
+  openssl({"req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "10",
+           "-subj", "/CN=authority " + name_, "-keyout", path(name_, ".key"), "-out", path(name_)});
 }
 
 void Authority::sign(const std::string& name, const std::string& subjects, int days) const {

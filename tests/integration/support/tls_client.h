@@ -12,9 +12,9 @@
 namespace corral::test {
 
 struct TlsOptions {
-  std::string ca = {};         // empty: anything is accepted
+  std::string ca = {};              // empty: anything is accepted
   std::string cert = {}, key = {};  // shown if asked for
-  int max_version = 0;    // TLS1_2_VERSION ...; 0: the newest
+  int max_version = 0;              // TLS1_2_VERSION ...; 0: the newest
   int min_version = 0;
   std::string ciphers = {};
 };
