@@ -127,6 +127,14 @@ struct LimitSettings {
   int64_t auth_timeout_ms = 10'000;                     // how long one may stay so
   uint64_t unauthenticated_input_bytes = 64ull << 10;   // of one request
   uint64_t unauthenticated_output_bytes = 16ull << 10;  // replies waiting
+  uint32_t clients_per_address = 0;                     // 0: no limit but max_clients
+  int64_t command_time_ms = 300'000;                    // for one command to arrive whole; 0: any
+  uint64_t query_buffer_bytes = 1ull << 30;             // of one command
+  uint32_t arguments = 1024 * 1024;                     // of one command
+  uint32_t subscriptions = 100'000;                     // of one client
+  uint64_t transaction_bytes = 512ull << 20;            // queued behind MULTI
+  uint64_t reply_bytes = 1ull << 30;                    // of a node, where it has to be collected
+  uint64_t memory_bytes = 0;                            // of the process, as far as clients make it grow; 0: any
 };
 
 struct Settings {

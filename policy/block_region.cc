@@ -78,6 +78,14 @@ void BlockRegion::free(BlockHead* first) {
   }
 }
 
+void BlockRegion::give_back() {
+  assert(used_ == 0);
+  const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  madvise(memory_, blocks_ * kBlockBytes / page * page, MADV_DONTNEED);
+  touched_ = 0;
+  freed_ = nullptr;
+}
+
 bool ChainReader::expect(std::string_view bytes) {
   while (true) {
     const size_t part = std::min(bytes.size(), left());

@@ -66,6 +66,9 @@ class BlockRegion {
   /// Gives back a chain, whose blocks will be taken in the order in which they are in it.
   void free(BlockHead* first);
 
+  /// Gives the real memory back to the system. No block may be in use.
+  void give_back();
+
   size_t used() const { return used_; }
   size_t unused() const { return blocks_ - used_; }
 

@@ -104,7 +104,7 @@ uint64_t KeyShard::blocks_of(const KeyEntry& entry) {
 /// Whether so large an entry can be had at all, if need be alone.
 bool KeyShard::may_fit(uint64_t blocks) const {
   const uint64_t bytes = charge_for(blocks);
-  return bytes <= UINT32_MAX && bytes + eviction_.ghost_bytes() <= memory_bytes_;
+  return !closed_ && bytes <= UINT32_MAX && bytes + eviction_.ghost_bytes() <= memory_bytes_;
 }
 
 /// An entry's second line, and the block behind it: as blocks are taken in order, that is its reply more often than
@@ -266,6 +266,12 @@ void KeyShard::free_entry(KeyEntry& entry) {
 void KeyShard::erase(KeyEntry& entry) {
   eviction_.remove(entry.node_);
   free_entry(entry);
+}
+
+void KeyShard::close() {
+  for_each([](KeyEntry&, std::string_view) { return true; });
+  region_.give_back();
+  closed_ = true;
 }
 
 size_t KeyShard::erase_all(std::string_view key, uint64_t hash) {

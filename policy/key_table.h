@@ -208,6 +208,10 @@ class alignas(64) KeyShard {
   size_t walk(size_t from, size_t most, F&& f);
   size_t walk_length() const { return index_.lines(); }
 
+  /// Erases all and gives its memory back; it takes nothing in until it is opened again.
+  void close();
+  void open() { closed_ = false; }
+
   size_t entries() const { return eviction_.entries(); }
   /// All memory that is in use, with that of the index, the watches and the shard itself.
   uint64_t bytes() const;
@@ -244,6 +248,7 @@ class alignas(64) KeyShard {
   uint64_t watch_mask_;
   Eviction eviction_;
   uint64_t evictions_ = 0;
+  bool closed_ = false;
   const uint64_t memory_bytes_;  // the policy's
   const uint64_t fixed_bytes_;
 };

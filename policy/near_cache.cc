@@ -187,6 +187,27 @@ size_t NearCache::purge(size_t part, const std::function<bool(std::string_view k
   return purged;
 }
 
+bool NearCache::shrink() {
+  const size_t part = closed_parts_.load();
+  if (part == table_.shards()) return false;
+  KeyShard& shard = table_.shard_at(part);
+  const auto lock = hold(shard);
+  for (const auto& [id, fill] : fills_[part].under_way) ++shard.watch(fill->hash_).generation;
+  shard.close();
+  closed_parts_.store(part + 1);
+  return true;
+}
+
+bool NearCache::grow() {
+  if (closed_parts_.load() == 0) return false;
+  const size_t part = closed_parts_.load() - 1;
+  KeyShard& shard = table_.shard_at(part);
+  const auto lock = hold(shard);
+  shard.open();
+  closed_parts_.store(part);
+  return true;
+}
+
 uint16_t NearCache::add_link() {
   uint16_t id = link_count_.load();
   while (id < kMostLinks && !link_count_.compare_exchange_weak(id, id + 1)) {

@@ -168,6 +168,13 @@ class NearCache {
   /// Drops the keys that `matches` wants, of one part of the table: there are purge_parts(). How many.
   size_t purge(size_t part, const std::function<bool(std::string_view key)>& matches);
   size_t purge_parts() const { return table_.shards(); }
+  /// Memory is short: one more part of the table is emptied, and keeps nothing until there is room again. False if
+  /// there is none left. By one thread only.
+  bool shrink();
+  /// One part less. False if all are in use.
+  bool grow();
+  /// Nothing is left that could shrink. From any thread.
+  bool has_given_way() const { return closed_parts_.load() == table_.shards(); }
 
   /// A connection that is to vouch, not heard from yet; kNoLink if there are too many. They stay for good.
   uint16_t add_link();
@@ -241,6 +248,7 @@ class NearCache {
   Fills& fills_of(uint64_t hash) { return fills_[table_.shard_number(hash)]; }
 
   const bool shared_;
+  std::atomic<size_t> closed_parts_{0};  // the first of them
   KeyTable table_;
   std::vector<Fills> fills_;  // by shard, under its lock
   std::atomic<uint32_t> touches_of_all_{0};

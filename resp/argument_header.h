@@ -31,7 +31,7 @@ inline std::optional<uint32_t> read_argument_header(std::string_view line, uint6
     return std::nullopt;
   }
   if (argument_at + static_cast<uint64_t>(*length) + 2 > limits.max_frame_bytes) {
-    error = "Protocol error: request exceeds the query buffer limit";
+    error = kQueryBufferError;
     return std::nullopt;
   }
   return static_cast<uint32_t>(*length);

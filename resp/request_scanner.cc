@@ -81,9 +81,11 @@ ScanStatus RequestScanner::scan_count(const char* data, size_t size, const Reque
 /// kNeedMore: arguments follow.
 ScanStatus RequestScanner::accept_count(int64_t count, size_t header_end, const RequestLimits& limits) {
   if (count > int64_t{limits.max_args}) {
-    const bool invalid = limits.authenticated || count > std::numeric_limits<int32_t>::max();
-    return fail(invalid ? "Protocol error: invalid multibulk length"
-                        : "Protocol error: unauthenticated multibulk length");
+    const bool too_many = count <= std::numeric_limits<int32_t>::max();
+    fail(limits.authenticated || !too_many ? "Protocol error: invalid multibulk length"
+                                           : "Protocol error: unauthenticated multibulk length");
+    too_many_ = too_many;
+    return ScanStatus::kError;
   }
   pos_ = header_end;
   if (count <= 0) return finish();
@@ -202,6 +204,7 @@ ScanStatus RequestScanner::finish() {
 
 ScanStatus RequestScanner::fail(std::string_view error) {
   error_ = error;
+  too_many_ = false;
   state_ = State::kFailed;
   return ScanStatus::kError;
 }
@@ -241,6 +244,7 @@ void RequestScanner::swap(RequestScanner& other) noexcept {
   std::swap(declared_, other.declared_);
   std::swap(length_, other.length_);
   std::swap(state_, other.state_);
+  std::swap(too_many_, other.too_many_);
   std::swap(inline_, other.inline_);
 }
 

@@ -25,6 +25,8 @@ enum class ScanStatus : uint8_t {
   kError,     // not RESP, or past a limit: error() says what; the connection is of no more use
 };
 
+inline constexpr std::string_view kQueryBufferError = "Protocol error: request exceeds the query buffer limit";
+
 struct RequestLimits {
   uint32_t max_inline_bytes = 64 * 1024;
   uint32_t max_args = 0x7FFFFFFF;  // Redis before 7.0: 1024 * 1024
@@ -63,6 +65,9 @@ class RequestScanner {
   std::string_view error() const {
     return state_ == State::kFailed && error_.empty() ? std::string_view(text_) : error_;
   }
+
+  /// After kError: it was for more arguments than max_args allows, though not for more than anybody may send.
+  bool too_many_arguments() const { return too_many_; }
 
   /// After kNeedMore: the argument that is being received, if its length is known; declared is 0 if none is.
   struct Partial {
@@ -122,7 +127,8 @@ class RequestScanner {
   uint32_t declared_ = 0;    // arguments there will be
   uint32_t length_ = 0;      // kArgument: of the argument at pos_
   State state_ = State::kIdle;
-  bool inline_ = false;  // after kFrame: the request is in text_
+  bool too_many_ = false;  // after kError: see too_many_arguments()
+  bool inline_ = false;    // after kFrame: the request is in text_
 };
 
 }  // namespace corral::resp

@@ -77,6 +77,7 @@ void BlockingTask::attempt() {
   const NodeId node = target_ != kNoNode ? target_ : session_.worker().map().owner[slot_];
   if (!link_to(node)) {
     begin_trouble();
+    if (Health& health = session_.worker().health(); !health.admits(node)) return fail(health.refusal(node, slot_));
     return attempt_later("-CLUSTERDOWN no reachable owner of slot " + std::to_string(slot_) + "\r\n");
   }
   send();
@@ -87,6 +88,7 @@ Link* BlockingTask::link_to(NodeId node) {
   LinkPool& pool = session_.worker().own_links();
   if (link_ && link_->node() != node) drop_link();
   if (node == kNoNode || session_.worker().stopping() || (link_ && !link_->accepts())) return nullptr;
+  if (!session_.worker().health().admits(node)) return nullptr;
   if (!pool.has_room(node, session_.own_link_kind())) return nullptr;
   if (link_) {
     pool.note_connecting(*link_);

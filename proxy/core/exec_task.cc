@@ -225,6 +225,7 @@ void WatchTask::attempt() {
   if (!link_) {
     const NodeId owner = worker.map().owner[whole_.slot];
     if (owner == kNoNode) return attempt_later();
+    if (!worker.health().admits(owner)) return finish(worker.health().refusal(owner, whole_.slot));
     link_ = worker.own_links().take(owner, session_.own_link_kind());
   }
   Request request = whole_;

@@ -9,6 +9,7 @@
 #include "proxy/core/pubsub_registry.h"
 #include "proxy/core/pubsub_subscribers.h"
 #include "proxy/core/session.h"
+#include "proxy/core/subscriptions.h"
 #include "proxy/core/worker.h"
 #include "resp/reply_builder.h"
 #include "resp/slot.h"
@@ -68,17 +69,32 @@ std::vector<std::string> names_of(const Command& command) {
   return names;
 }
 
+// More names than a client may have, those that it has already told again included.
+bool too_many(Session& session, const Command& command) {
+  const Subscriptions* own = session.subscriptions();
+  const uint32_t most = session.worker().settings().limits.subscriptions;
+  if ((own ? own->count() : 0) + command.argc() - 1 <= most) return false;
+  session.worker().stats().too_many_subscriptions.add();
+  session.reply_error("ERR too many subscriptions, a client may have " + std::to_string(most));
+  return true;
+}
+
+void subscribe(Session& session, ChannelKind kind, const Command& command) {
+  if (too_many(session, command)) return;
+  session.worker().subscribers().subscribe(session, kind, names_of(command));
+}
+
 }  // namespace
 
 void handle_subscription(Session& session, const Command& command, const CommandSpec& spec) {
   Subscribers& subscribers = session.worker().subscribers();
   switch (spec.action) {
     case Action::kSubscribe:
-      return subscribers.subscribe(session, ChannelKind::kChannel, names_of(command));
+      return subscribe(session, ChannelKind::kChannel, command);
     case Action::kPSubscribe:
-      return subscribers.subscribe(session, ChannelKind::kPattern, names_of(command));
+      return subscribe(session, ChannelKind::kPattern, command);
     case Action::kSSubscribe:
-      return subscribers.subscribe(session, ChannelKind::kShard, names_of(command));
+      return subscribe(session, ChannelKind::kShard, command);
     case Action::kUnsubscribe:
       return subscribers.unsubscribe(session, ChannelKind::kChannel, names_of(command));
     case Action::kPUnsubscribe:

@@ -252,17 +252,25 @@ void HoldTable::settle(Holds::iterator it) {
   Hold& hold = it->second;
   if (hold.waiting && static_cast<int32_t>(worker_.now_ms() - hold.retry_at_ms) < 0) return;
   hold.waiting = false;
-  expire(hold);
+  expire(it);
   if (hold.queue.empty()) return erase(it);
   send_front(it);
 }
 
-// Answers what has waited for as long as a request may.
-void HoldTable::expire(Hold& hold) {
+// Answers what has waited for as long as a request may, or waits for a node that nobody is to wait for.
+void HoldTable::expire(Holds::iterator it) {
+  Hold& hold = it->second;
   const int64_t timeout = worker_.settings().upstream.request_timeout_ms;
+  const NodeId owner = worker_.map().owner[it->first.second];
+  const bool in_vain = !worker_.health().admits(owner);
   std::vector<std::pair<Request, std::string>> expired;
   std::erase_if(hold.queue, [&](Held& held) {
-    if (worker_.now_ms() - held.request.since_ms < timeout) return false;
+    const bool gives_up = in_vain && target_of(held) == owner;
+    if (!gives_up && worker_.now_ms() - held.request.since_ms < timeout) return false;
+    if (gives_up) {
+      held.reason = worker_.health().refusal(owner, held.request.slot);
+      worker_.stats().failed_fast.add();
+    }
     if (held.reason.empty()) held.reason = unreachable(held.request.slot, "waited behind a refused command");
     expired.emplace_back(held.request, std::move(held.reason));
     return true;

@@ -92,7 +92,7 @@ class HoldTable {
   void settle(Holds::iterator it);
   void send_front(Holds::iterator it);
   void send_by_key(Hold& hold);
-  void expire(Hold& hold);
+  void expire(Holds::iterator it);
   void erase(Holds::iterator it);
   NodeId target_of(const Held& held) const;
 

@@ -13,7 +13,6 @@ namespace {
 
 constexpr std::string_view kAskingFrame = "*1\r\n$6\r\nASKING\r\n";
 constexpr std::string_view kGivenUp = "-INDOUBT the connection to the node was given up\r\n";
-constexpr size_t kMaxReplyBytes = 0xFFFF0000;  // what 32-bit sizes hold
 constexpr size_t kKeptTailBytes = 64 * 1024;
 constexpr size_t kTailStepBytes = 64;
 constexpr uint32_t kEnoughForAWrite = 16;
@@ -52,12 +51,6 @@ void Link::tell_scripts(std::string_view bytes, bool again) {
   }
 }
 
-bool Link::leave_backoff() {
-  if (static_cast<int32_t>(worker_.now_ms() - backoff_until_ms_) < 0) return false;
-  state_ = State::kIdle;
-  return true;
-}
-
 void Link::connect() {
   state_ = State::kConnecting;
   state_since_ms_ = worker_.now_ms();
@@ -91,6 +84,8 @@ void Link::on_handshake_reply(std::string_view reply) {
     case Handshake::Result::kDone:
       state_ = State::kReady;
       failures_ = 0;
+      // Of one that waits nothing else may be heard for long.
+      if (!pendings_.empty() && (pendings_.front().request.flags & kMayWait)) prove();
       worker_.on_link_ready(*this);
       flush();
   }
@@ -148,9 +143,10 @@ void Link::on_bytes(const char* data, size_t size) {
     used += step;
     const size_t done = consume(tail_.data(), tail_.size());
     if (!socket_) return;  // failed, and has cleared the tail
-    if (tail_.size() > kMaxReplyBytes) return fail("a reply is larger than 4 GiB");
     if (done == 0) {
-      if (!may_pass() && !may_drop()) continue;
+      const bool may = may_pass() || may_drop();
+      if (!may && tail_.size() + scanner_.missing() > worker_.settings().limits.reply_bytes) return fail_for_size();
+      if (!may) continue;
       begin_passing();
       return pass_on(data + used, size - used);
     }
@@ -166,6 +162,11 @@ void Link::on_bytes(const char* data, size_t size) {
     begin_passing();
     pass_on(nullptr, 0);
   }
+}
+
+void Link::fail_for_size() {
+  worker_.stats().replies_too_large.add();
+  fail("a reply is larger than limits.reply allows");
 }
 
 // Handles the whole replies in data; the bytes they took.
@@ -191,8 +192,16 @@ size_t Link::consume(const char* data, size_t size) {
     }
     if (!socket_) return size;  // failed meanwhile
   }
+  if (replies > 0 && !proven_) [[unlikely]]
+    prove();
   worker_.stats().upstream_commands.add(replies);
   return at;
+}
+
+// The node has answered a request on this connection. (What the answer to a probe says is judged there: health.h.)
+void Link::prove() {
+  proven_ = true;
+  if (!always_tried) worker_.health().on_answer(node_);
 }
 
 void Link::on_reply(std::string_view reply) {
@@ -251,55 +260,9 @@ uint32_t Link::count(const Session* session, uint16_t slot) {
   return found;
 }
 
-void Link::check_timeouts(uint32_t now_ms) {
-  const auto& limits = worker_.settings().upstream;
-  switch (state_) {
-    case State::kIdle:
-      return;
-    case State::kBackoff:
-      return;
-    case State::kConnecting:
-    case State::kHandshake:
-      if (now_ms - state_since_ms_ > limits.connect_timeout_ms) fail("connecting timed out");
-      return;
-    case State::kReady:
-      if (passing_) return check_passing(now_ms);
-      if (feeding_ && blocked_ && now_ms - wrote_ms_ > limits.request_timeout_ms) return fail("the node does not read");
-      // Stuck is who answers nothing, not who has much to answer.
-      if (!pendings_.empty() && !(pendings_.front().request.flags & kMayWait) &&
-          now_ms - pendings_.front().sent_ms > limits.request_timeout_ms &&
-          now_ms - received_ms_ > limits.request_timeout_ms) {
-        fail("no answer within the request timeout");
-      }
-      return;
-  }
-}
-
 void Link::on_failed(std::string_view reason) {
   socket_ = nullptr;
   fail(reason);
-}
-
-void Link::fail(std::string_view reason) {
-  const std::string why(reason);  // may point into what is cleared below
-  if (socket_) worker_.transport().close(socket_);
-  socket_ = nullptr;
-  blocked_ = feeding_ = false;
-  scanner_.reset();
-  tail_ = {};
-  told_scripts_.forget();
-  if (passing_) lose_passing();
-  const bool was_ready = state_ == State::kReady;
-  // The first new attempt comes at once, later ones after 20 ms, 40 ms ... half a second, each up to half as much
-  // again.
-  const uint32_t delay = failures_ == 0 && was_ready ? 0 : std::min(500u, 10u << std::min<int>(failures_ + 1, 6));
-  if (failures_ < 255) ++failures_;
-  state_ = State::kBackoff;
-  backoff_until_ms_ = worker_.now_ms() + delay + (delay ? worker_.transport().random() % (delay / 2 + 1) : 0);
-  worker_.on_link_failed(*this, was_ready, why);
-  lose_pendings(why);
-  if (delay == 0) state_ = State::kIdle;
-  if (detached_) worker_.end_detached(this);
 }
 
 void Link::abandon() {

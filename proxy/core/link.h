@@ -1,8 +1,9 @@
 // An upstream connection: requests of many clients go in, one after the other, and the replies come back in that order.
 //
 // idle -> connecting -> handshake -> ready; a failure answers or holds everything under way and leads to backoff, in
-// which the link takes nothing; after it the next request connects anew. Requests taken before the link is ready are
-// sent when it is. Request bytes stay in the log until they are answered, so that a refused one can be sent elsewhere.
+// which the link takes nothing; after it, and once the node is not given up any more (health.h), the next request
+// connects anew. Requests taken before the link is ready are sent when it is. Request bytes stay in the log until they
+// are answered, so that a refused one can be sent elsewhere.
 //
 // Before a new connection carries traffic it closes the node's end of the one before it for certain (CLIENT KILL), so
 // that nothing of it runs late from a half-open connection.
@@ -49,6 +50,8 @@ class Link final : public Endpoint {
   const config::Address& address() const { return address_; }
   bool ready() const { return state_ == State::kReady; }
   bool connected() const { return socket_ != nullptr; }
+  /// When the last bytes came, on the worker's clock.
+  uint32_t received_ms() const { return received_ms_; }
   /// It is connected, or is to be.
   bool begun() const { return state_ != State::kIdle && state_ != State::kBackoff; }
   /// What connecting has waited for is there (tracking_targets.h).
@@ -57,6 +60,8 @@ class Link final : public Endpoint {
   bool accepts() { return state_ != State::kBackoff || leave_backoff(); }
   int failures() const { return failures_; }  // in a row
   uint32_t in_flight() const { return pendings_.size(); }
+  /// Of requests under way and of a reply that has not wholly arrived.
+  size_t memory_bytes() const { return log_.size() + tail_.capacity(); }
   /// The node's number for this connection, as CLIENT UNBLOCK and CLIENT KILL want it; empty before it is ready.
   std::string_view id_at_node() const { return handshake_.id_at_node(); }
 
@@ -94,8 +99,16 @@ class Link final : public Endpoint {
   uint32_t count(const Session* session, uint16_t slot);
   Pending& pending(uint32_t i) { return pendings_[i]; }
 
-  /// Fails the link if it is stuck: `now` is the worker's clock.
+  // --- link_health.cc ---
+  /// Fails the link if it is stuck, answers what has waited for too long: `now` is the worker's clock.
   void check_timeouts(uint32_t now_ms);
+  /// The node has answered a probe that was sent over another connection.
+  void on_node_answered(uint32_t probed_ms);
+  /// Requests are not to wait for the node any more (health.h); it answers again.
+  void on_node_given_up();
+  void on_node_back();
+  /// Nothing is under way, and nothing has been for so long.
+  bool unused_since(uint32_t now_ms, uint32_t ms) const;
   /// Answers or holds all that is under way and closes; for failures that the core itself finds.
   void fail(std::string_view reason);
   /// Closes; what is under way is answered -INDOUBT. The link is of no more use.
@@ -107,8 +120,9 @@ class Link final : public Endpoint {
   void on_end() override { fail("connection closed by the node"); }
   void on_failed(std::string_view reason) override;
 
-  bool dirty = false;   // in the worker's list of links to flush
-  uint64_t number = 0;  // in a LinkPool, for its user
+  bool dirty = false;         // in the worker's list of links to flush
+  uint64_t number = 0;        // in a LinkPool, for its user
+  bool always_tried = false;  // also while the node is given up
 
  private:
   enum class State : uint8_t { kIdle, kConnecting, kHandshake, kReady, kBackoff };
@@ -121,6 +135,11 @@ class Link final : public Endpoint {
   void tell_scripts(std::string_view bytes, bool again);
   void on_handshake_reply(std::string_view reply);
   size_t consume(const char* data, size_t size);
+  void fail_for_size();
+  void check_silence(uint32_t now_ms);
+  void expire_requests(uint32_t now_ms);
+  static std::string told_reason(std::string_view reason);
+  void prove();
   void on_reply(std::string_view reply);
   void lose_pendings(std::string_view reason);
   void lose(const Pending& pending, bool was_sent, std::string_view reason);
@@ -145,6 +164,7 @@ class Link final : public Endpoint {
   uint32_t unsent_ = 0;              // requests not written yet
   uint32_t gathering_since_ms_ = 0;  // when the first of these came
   bool blocked_ = false;             // the socket took less than all; on_writable() follows
+  bool proven_ = false;              // a request has been answered since it was connected
   uint8_t failures_ = 0;             // in a row, without being ready in between
   uint32_t state_since_ms_ = 0;
   uint32_t received_ms_ = 0;  // when the last bytes came

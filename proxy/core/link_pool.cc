@@ -72,6 +72,8 @@ void LinkPool::tick(uint32_t now_ms) {
     idle_count_ -= std::erase_if(
         idle, [&](const Idle& one) { return now_ms - one.since_ms > kMostIdleMs || !one.link->connected(); });
   }
+  std::erase_if(idle_, [](const auto& entry) { return entry.second.empty(); });
+  std::erase_if(connecting_, [this](const auto& entry) { return !worker_.map().has(entry.first); });
 }
 
 void LinkPool::stop() {

@@ -8,9 +8,14 @@ namespace corral::core {
 
 namespace {
 
-constexpr int64_t kAskAgainUs = 10'000'000;  // a command that the upstream did not know may have come with a module
-constexpr uint64_t kDeadlineBytes = 1 << 20;         // of the near cache, to know when keys go (rules with `stampede`)
-constexpr size_t kMaxUnknown = 1024;         // names remembered that it did not know
+constexpr int64_t kAskAgainUs = 10'000'000;   // a command that the upstream did not know may have come with a module
+constexpr uint64_t kDeadlineBytes = 1 << 20;  // of the near cache, to know when keys go (rules with `stampede`)
+constexpr size_t kMaxUnknown = 1024;          // names remembered that it did not know
+
+// A unix socket has no address (its clients are told apart by nothing).
+bool is_unix(std::string_view peer) { return peer.starts_with('/') || peer.starts_with("unix:"); }
+
+std::string host_of(const std::string& peer) { return peer.substr(0, peer.rfind(':')); }
 
 }  // namespace
 
@@ -36,6 +41,37 @@ uint32_t Process::clients() const {
   uint32_t sum = 0;
   for (const auto& board : boards_) sum += board->clients.load(std::memory_order_relaxed);
   return sum;
+}
+
+bool Process::count_address(const std::string& peer) {
+  const uint32_t most = settings_.limits.clients_per_address;
+  if (most == 0 || is_unix(peer)) return true;
+  const std::lock_guard lock(mutex_);
+  uint32_t& count = clients_by_host_[host_of(peer)];
+  if (count >= most) return false;
+  ++count;
+  return true;
+}
+
+void Process::uncount_address(const std::string& peer) {
+  if (settings_.limits.clients_per_address == 0 || is_unix(peer)) return;
+  const std::lock_guard lock(mutex_);
+  const auto it = clients_by_host_.find(host_of(peer));
+  if (--it->second == 0) clients_by_host_.erase(it);
+}
+
+uint64_t Process::clients_memory_bytes() const {
+  uint64_t sum = 0;
+  for (const auto& board : boards_) sum += board->memory_bytes.load(std::memory_order_relaxed);
+  return sum;
+}
+
+uint64_t Process::largest_client_bytes() const {
+  uint64_t largest = 0;
+  for (const auto& board : boards_) {
+    largest = std::max(largest, board->largest_client_bytes.load(std::memory_order_relaxed));
+  }
+  return largest;
 }
 
 NodeId Process::busy_node() const {

@@ -34,6 +34,8 @@ namespace corral::core {
 struct WorkerBoard {
   Stats stats;
   std::atomic<uint32_t> clients{0};
+  // If it is limited: what its clients and connections hold, and the largest client.
+  std::atomic<uint64_t> memory_bytes{0}, largest_client_bytes{0};
   std::atomic<NodeId> busy_node{kNoNode};  // with a script of this worker's clients
   std::atomic<uint32_t> blocked{0};        // clients in BLPOP and its like
   std::atomic<uint32_t> monitors{0};       // clients that watch (MONITOR)
@@ -64,6 +66,12 @@ class Process {
 
   uint64_t next_client_id() { return next_client_id_.fetch_add(1, std::memory_order_relaxed); }
   uint32_t clients() const;
+  /// A client comes from "host:port"; false if there are as many from that host as there may be. From any thread.
+  bool count_address(const std::string& peer);
+  void uncount_address(const std::string& peer);
+  /// If memory is limited: what the workers' clients and connections hold, and the largest client of any.
+  uint64_t clients_memory_bytes() const;
+  uint64_t largest_client_bytes() const;
   /// Of any worker; kNoNode if none is.
   NodeId busy_node() const;
   uint32_t monitors() const;
@@ -157,6 +165,7 @@ class Process {
   std::unordered_map<std::string, Unlisted> unlisted_;
   ClientPause client_pause_;
   std::unordered_map<std::string, uint32_t> tracked_prefixes_;  // clients by prefix
+  std::unordered_map<std::string, uint32_t> clients_by_host_;   // if they are limited
   policy::PoliciesPtr policies_;
   std::string upstream_version_ = "7.0.0";
   std::string upstream_failure_;

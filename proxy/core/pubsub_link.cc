@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "proxy/core/backoff.h"
 #include "proxy/core/worker.h"
 #include "resp/reply_builder.h"
 #include "resp/reply_view.h"
@@ -13,6 +14,7 @@ namespace corral::core {
 namespace {
 
 constexpr uint32_t kPingAfterMs = 2000;
+constexpr uint32_t kFirstBackoffMs = 20, kMostBackoffMs = 500;  // windows
 constexpr uint32_t kLastedMs = 100;  // a connection that is lost sooner is not made again at once
 constexpr size_t kKeptTailBytes = 64 * 1024;
 constexpr std::string_view kPingFrame = "*1\r\n$4\r\nPING\r\n";
@@ -116,6 +118,10 @@ void PubSubLink::on_bytes(const char* data, size_t size) {
   const size_t used = consume(tail_.data(), tail_.size());
   if (!socket_) return;  // failed, and has cleared the tail
   tail_.erase(0, used);
+  if (tail_.size() > worker_.settings().limits.reply_bytes) {
+    worker_.stats().replies_too_large.add();
+    return fail("a reply is larger than limits.reply allows");
+  }
   if (tail_.empty() && tail_.capacity() > kKeptTailBytes) tail_ = {};
 }
 
@@ -194,17 +200,17 @@ void PubSubLink::on_failed(std::string_view reason) {
   fail(reason);
 }
 
-// The first new attempt comes at once, later ones after 20 ms, 40 ms ... half a second, each up to half as much again.
 void PubSubLink::fail(std::string_view reason) {
   const std::string why(reason);  // may point into what is cleared below
   if (socket_) worker_.transport().close(std::exchange(socket_, nullptr));
   const bool lasted = state_ == State::kReady && worker_.now_ms() - state_since_ms_ >= kLastedMs;
-  const uint32_t delay = lasted ? 0 : std::min(500u, 10u << std::min(failures_ + 1, 6u));
+  const uint32_t delay =
+      full_jitter_ms(kFirstBackoffMs, kMostBackoffMs, lasted ? 0 : failures_ + 1, worker_.transport().random());
   if (++failures_ == 1) {
     worker_.transport().log(LogLevel::kWarn,
                             "subscriptions at " + address_.host + ':' + std::to_string(address_.port) + ": " + why);
   }
-  retry_at_ms_ = worker_.now_ms() + delay + (delay ? worker_.transport().random() % (delay / 2 + 1) : 0);
+  retry_at_ms_ = worker_.now_ms() + delay;
   state_ = State::kLost;
   blocked_ = false;
   scanner_.reset();

@@ -43,7 +43,9 @@ Session::~Session() { drop_input(); }
 void Session::pause(Pause reason) {
   if (paused_ == 0) worker_.transport().set_reading(socket_, false);
   paused_ |= reason;
-  if (reason == kFull && worker_.backlogged()) wait_for_backlog();
+  if (reason != kFull) return;
+  worker_.stats().pipelines_full.add();
+  if (worker_.backlogged()) wait_for_backlog();
 }
 
 void Session::resume(Pause reason) {
@@ -61,6 +63,7 @@ bool Session::too_full(uint32_t share) const {
 
 void Session::protocol_error(std::string_view error) {
   worker_.stats().protocol_errors.add();
+  if (error == resp::kQueryBufferError) worker_.stats().query_buffers_full.add();
   skip_this_ = false;
   reply_error("ERR " + std::string(error));
   close_after_replies();
@@ -264,12 +267,27 @@ void Session::on_backlog_gone() {
   if (!too_full(2)) resume(kFull);
 }
 
-void Session::check_idle(uint32_t now_ms, bool draining) {
+// Bytes that trickle in do not count: only a whole command shows that a client means it (slow loris).
+void Session::check(uint32_t now_ms, bool draining) {
+  const config::Settings& settings = worker_.settings();
+  const int64_t command_ms = settings.limits.command_time_ms, idle_ms = settings.server.idle_timeout_ms;
+  const bool in_command = paused_ == 0 && (input_ || upload_ || skipped_);
+  if (in_command && command_ms > 0 && now_ms - partial_since_ms_ > command_ms) {
+    worker_.stats().clients_slow.add();
+    return close();
+  }
   const int64_t silent_ms = now_ms - active_ms_;
-  const int64_t timeout_ms = worker_.settings().server.idle_timeout_ms;
   const bool listens = (modes_ & kSubscribed) != 0;
-  const bool too_long = timeout_ms > 0 && silent_ms > timeout_ms && replies_.empty() && !listens;
-  if (too_long || (draining && idle() && silent_ms > kDrainQuietMs)) close();
+  if (idle_ms > 0 && silent_ms > idle_ms && replies_.empty() && !listens) {
+    worker_.stats().clients_idle.add();
+    return close();
+  }
+  if (draining && idle() && silent_ms > kDrainQuietMs) close();
+}
+
+size_t Session::memory_bytes() const {
+  return sizeof(Session) + output_.size() + replies_.kept_bytes() + late_pushes_.size() +
+         (input_ ? input_->bytes.capacity() : 0) + (transaction_ ? transaction_->bytes() : 0);
 }
 
 Session::Details& Session::details() {

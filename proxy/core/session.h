@@ -69,9 +69,6 @@ class Session final : public Endpoint {
   ~Session();
   Session(Worker& worker, uint64_t id, Socket* socket, ClientAddresses addresses);
 
-  /// Of what clients send.
-  static const resp::RequestLimits& request_limits();
-
   uint64_t id() const { return id_; }
   int resp() const { return link_kind_.resp(); }
   uint16_t database() const { return link_kind_.database(); }
@@ -203,8 +200,9 @@ class Session final : public Endpoint {
   void protocol_error(std::string_view error);
 
   void flush();
-  /// Closes if the client has been silent for too long, or (draining) as soon as nothing is under way.
-  void check_idle(uint32_t now_ms, bool draining);
+  /// Closes if the client has been silent, or busy with one command, for too long, or (draining) as soon as nothing is
+  /// under way.
+  void check(uint32_t now_ms, bool draining);
 
   void on_bytes(const char* data, size_t size) override;
   void on_writable() override;
@@ -235,6 +233,9 @@ class Session final : public Endpoint {
   }
   void skip_next_reply() { skip_next_ = !replies_off_; }
   void set_no_evict(bool on) { no_evict_ = on; }
+  bool no_evict() const { return no_evict_; }
+  /// What it holds: of requests, of replies, of a transaction.
+  size_t memory_bytes() const;
   void set_no_touch(bool on) { no_touch_ = on; }
   void reset();  // RESET: as if newly connected
 
@@ -326,9 +327,10 @@ class Session final : public Endpoint {
   uint32_t holds_ = 0;
   uint32_t next_order_ = 0;
   uint32_t created_ms_;
-  uint32_t window_ = 0;     // Worker::note_active
-  uint32_t active_ms_;      // when it last sent something
-  uint32_t largest_reply_;  // so far; a guess before the first
+  uint32_t window_ = 0;            // Worker::note_active
+  uint32_t active_ms_;             // when it last sent something
+  uint32_t partial_since_ms_ = 0;  // when the request began that has not wholly arrived
+  uint32_t largest_reply_;         // so far; a guess before the first
   const resp::CommandSpec* last_command_ = nullptr;
   uint16_t paused_ = 0;  // of Pause
   uint8_t modes_ = 0;    // of Mode

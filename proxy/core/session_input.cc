@@ -16,7 +16,6 @@ namespace corral::core {
 
 namespace {
 
-constexpr resp::RequestLimits kLimits{.max_args = 1024 * 1024};
 constexpr size_t kInputStepBytes = 256;
 constexpr uint32_t kLargeBytes = 64u << 10;  // an argument that is not collected to be refused
 
@@ -28,8 +27,6 @@ size_t missing_bytes(const PartialInput& input) {
 }
 
 }  // namespace
-
-const resp::RequestLimits& Session::request_limits() { return kLimits; }
 
 // Bytes are copied only where a request is cut by the end of what was read: then what is missing of it, and no more.
 void Session::on_bytes(const char* data, size_t size) {
@@ -88,10 +85,11 @@ size_t Session::complete_input(const char* data, size_t size) {
 size_t Session::consume(const char* data, size_t size, resp::RequestScanner& scanner) {
   size_t at = 0;
   while (at < size && paused_ == 0 && socket_ && !closing_) {
-    const resp::RequestLimits& limits = authenticated() ? kLimits : worker_.limits_before_auth();
+    const resp::RequestLimits& limits = authenticated() ? worker_.request_limits() : worker_.limits_before_auth();
     const resp::ScanStatus status = scanner.scan(data + at, size - at, limits);
     if (status == resp::ScanStatus::kNeedMore) break;
     if (status == resp::ScanStatus::kError) {
+      if (scanner.too_many_arguments()) worker_.stats().too_many_arguments.add();
       protocol_error(scanner.error());
       return size;
     }
@@ -110,6 +108,7 @@ size_t Session::consume(const char* data, size_t size, resp::RequestScanner& sca
 }
 
 void Session::keep(const char* data, size_t size, resp::RequestScanner& scanner) {
+  partial_since_ms_ = worker_.now_ms();
   input_ = worker_.take_input();
   input_->bytes.assign(data, size);
   std::swap(input_->scanner, scanner);
@@ -153,7 +152,8 @@ void Session::skip(std::string_view error, const resp::CommandSpec* spec) {
   if (modes_ & kQueueing) transaction_->abort();
   reply_error(error);
   const auto input = std::move(input_);
-  skipped_ = std::make_unique<resp::RequestStream>(input->scanner, input->bytes.data(), input->bytes.size(), kLimits);
+  skipped_ = std::make_unique<resp::RequestStream>(input->scanner, input->bytes.data(), input->bytes.size(),
+                                                   worker_.request_limits());
 }
 
 size_t Session::feed_skipped(const char* data, size_t size) {
@@ -185,6 +185,7 @@ void Session::consume_input() {
     drop_input();
     return;
   }
+  if (used > 0) partial_since_ms_ = worker_.now_ms();
   input_->bytes.erase(0, used);
   take_large_argument();
 }
@@ -192,6 +193,7 @@ void Session::consume_input() {
 void Session::continue_input() {
   resumable = false;
   if (!socket_ || paused_ != 0) return;
+  partial_since_ms_ = worker_.now_ms();  // until now it was not read from
   if (input_) consume_input();
   if (socket_ && paused_ == 0 && !ended_) worker_.transport().set_reading(socket_, true);
   if (!dirty) worker_.flush_later(this);

@@ -127,6 +127,11 @@ ClusterView majority(std::span<const ClusterView> views) {
   return result;
 }
 
+bool SlotMap::has(NodeId node) const {
+  return std::find(sound.begin(), sound.end(), node) != sound.end() ||
+         std::any_of(masters.begin(), masters.end(), [node](const Master& master) { return master.id == node; });
+}
+
 void SlotMap::count_slots() {
   for (Master& master : masters) master.slots = 0;
   for (uint16_t slot = 0; slot < resp::kSlots; ++slot) {

@@ -62,6 +62,8 @@ struct SlotMap {
   std::vector<NodeId> sound;               // the nodes that have not failed
 
   SlotMap() { owner.fill(kNoNode); }
+  /// A master, or another node that has not failed.
+  bool has(NodeId node) const;
   /// Fills in masters' slots from owner; drops those without.
   void count_slots();
 };

@@ -17,35 +17,52 @@ class Counter {
 };
 
 // Name, what it counts. INFO and CORRAL STATS show them under these names, summed over the workers.
-#define CORRAL_COUNTERS(X)                                                                                          \
-  X(requests)          /* commands received from clients */                                                         \
-  X(upstream_commands) /* replies awaited from nodes */                                                             \
-  X(upstream_writes)   /* writes to sockets of nodes */                                                             \
-  X(upstream_errors)   /* upstream connections that failed */                                                       \
-  X(redirects_moved)                                                                                                \
-  X(redirects_ask)                                                                                                  \
-  X(retries) /* requests sent again */                                                                              \
-  X(indoubt) /* -INDOUBT answered */                                                                                \
-  /* What the policies do; they come with later versions. */                                                        \
-  X(near_cache_hits)                                                                                                \
-  X(near_cache_misses)                                                                                              \
-  X(near_cache_keys)                                                                                                \
-  X(near_cache_bytes)                                                                                               \
-  X(near_cache_evictions)                                                                                           \
-  X(near_cache_invalidations)                                                                                       \
-  X(near_cache_flushes)                                                                                             \
-  X(reads_shared)                                                                                                   \
-  X(leases_granted) X(leases_filled) X(leases_lapsed) X(waits) X(waits_filled) X(waits_timed_out) X(stale_served)   \
-      X(early_refreshes) X(ttl_defaulted) X(ttl_clamped) X(ttl_rejected) X(ttl_observed) X(ttl_missing) X(guard_denied) X(too_big) \
-          X(connections)  /* accepted, ever */                                                                      \
-      X(clients_rejected) /* over max_clients */                                                                    \
-      X(clients_overrun)  /* closed since they did not read */                                                      \
-      X(clients_denied)          /* of other machines, in protected mode */                                         \
-      X(clients_unauthenticated) /* closed since they did not authenticate */                                       \
-      X(acl_denied)              /* -NOPERM since the user may not */                                               \
-      X(auth_failed)             /* wrong passwords */                                                              \
-      X(auth_refused)            /* passwords that were not looked at, since too many had been wrong */             \
-      X(protocol_errors) X(net_input_bytes) X(net_output_bytes) /* from and to clients */
+#define CORRAL_COUNTERS(X)                                                                                           \
+  X(requests)          /* commands received from clients */                                                          \
+  X(upstream_commands) /* replies awaited from nodes */                                                              \
+  X(upstream_writes)   /* writes to sockets of nodes */                                                              \
+  X(upstream_errors)   /* upstream connections that failed */                                                        \
+  X(redirects_moved)                                                                                                 \
+  X(redirects_ask)                                                                                                   \
+  X(retries) /* requests sent again */                                                                               \
+  X(indoubt) /* -INDOUBT answered */                                                                                 \
+  /* What the policies do; they come with later versions. */                                                         \
+  X(near_cache_hits)                                                                                                 \
+  X(near_cache_misses)                                                                                               \
+  X(near_cache_keys)                                                                                                 \
+  X(near_cache_bytes)                                                                                                \
+  X(near_cache_evictions)                                                                                            \
+  X(near_cache_invalidations)                                                                                        \
+  X(near_cache_flushes)                                                                                              \
+  X(reads_shared)                                                                                                    \
+  X(leases_granted)                                                                                                  \
+  X(leases_filled) X(leases_lapsed) X(waits) X(waits_filled) X(waits_timed_out) X(stale_served) X(early_refreshes)   \
+      X(ttl_defaulted) X(ttl_clamped) X(ttl_rejected) X(ttl_observed) X(ttl_missing) X(guard_denied) X(too_big)      \
+          X(connections)         /* accepted, ever */                                                                \
+      X(clients_rejected)        /* over max_clients */                                                              \
+      X(clients_overrun)         /* closed since they did not read */                                                \
+      X(clients_denied)          /* of other machines, in protected mode */                                          \
+      X(clients_unauthenticated) /* closed since they did not authenticate */                                        \
+      X(acl_denied)              /* -NOPERM since the user may not */                                                \
+      X(auth_failed)             /* wrong passwords */                                                               \
+      X(auth_refused)            /* passwords that were not looked at, since too many had been wrong */              \
+      X(protocol_errors) X(net_input_bytes) X(net_output_bytes) /* from and to clients */ /* Health of the nodes. */ \
+      X(breakers_opened) /* nodes given up, until they answer again */                                               \
+      X(failed_fast)     /* requests for these, answered with an error at once */                                    \
+      X(probes)          /* sent to find out whether nodes answer */                                                 \
+      X(links_half_open) /* connections given up since their node answered elsewhere */                              \
+      X(requests_expired) /* answered before a node that answers had come to them */ /* Limits. */                   \
+      X(clients_rejected_by_address) /* over limits.clients_per_address */                                           \
+      X(clients_idle)                /* closed after server.idle_timeout */                                          \
+      X(clients_slow)                /* closed after limits.command_time */                                          \
+      X(clients_evicted)             /* closed since limits.memory was exceeded */                                   \
+      X(pipelines_full)              /* times that a client was not read from until replies had come */              \
+      X(query_buffers_full)          /* clients closed for a request over limits.query_buffer */                     \
+      X(too_many_arguments)          /* clients closed for a request over limits.arguments */                        \
+      X(too_many_subscriptions)      /* refused: over limits.subscriptions */                                        \
+      X(transactions_too_large)      /* refused: over limits.transaction */                                          \
+      X(replies_too_large)           /* connections to nodes given up for a reply over limits.reply */               \
+      X(near_cache_shrunk)           /* times that it gave way to limits.memory */
 
 struct Stats {
 #define CORRAL_DECLARE_COUNTER(name) Counter name;

@@ -1,8 +1,8 @@
 // The nodes of a Redis Cluster: what the majority of several of them says counts.
 //
 // Up to five nodes are asked at a time (masters that own slots first), with CLUSTER SHARDS or, where a node does not
-// know that, CLUSTER SLOTS. If none answers, the next round asks others: every address that was ever learnt, and the
-// seeds.
+// know that, CLUSTER SLOTS. If none answers, the next round asks others: the seeds, and every address that was learnt,
+// but for those that have not been a node's for long.
 #include <algorithm>
 #include <string>
 #include <string_view>
@@ -20,6 +20,7 @@ namespace {
 
 constexpr size_t kAskedAtOnce = 5;
 constexpr uint32_t kMostGapMs = 2000;
+constexpr size_t kFormerNodes = 64;  // addresses remembered that are no node's any more
 
 class ClusterSource final : public TopologySource {
  public:
@@ -149,10 +150,18 @@ std::vector<NodeId> ClusterSource::choose_nodes() {
   return nodes;
 }
 
+// Seeds, the nodes that there are, and the last of those that there were.
 void ClusterSource::learn(const ClusterView& view) {
-  for (const auto& node : view.nodes) {
-    if (std::find(known_.begin(), known_.end(), node.address) == known_.end()) known_.push_back(node.address);
+  std::vector<config::Address> known = worker_.settings().upstream.seeds;
+  const auto add = [&](const config::Address& address) {
+    if (std::find(known.begin(), known.end(), address) == known.end()) known.push_back(address);
+  };
+  for (const auto& node : view.nodes) add(node.address);
+  const size_t most = known.size() + kFormerNodes;
+  for (const auto& address : known_) {
+    if (known.size() < most) add(address);
   }
+  known_ = std::move(known);
 }
 
 }  // namespace

@@ -288,8 +288,8 @@ void TrackingClients::tick() {
 // A half-open connection tells nothing, and is noticed only by what it does not answer.
 void TrackingClients::keep_alive() {
   kept_alive_ms_ = worker_.now_ms();
-  const auto ask = [](Link& link) {
-    if (!link.ready() || link.in_flight() > 0) return;
+  const auto ask = [this](Link& link) {
+    if (!link.ready() || link.in_flight() > 0 || !worker_.map().has(link.node())) return;
     Request ping;
     ping.flags = kDiscard | kNodeBound | kReadOnly;
     link.send(ping, kPingFrame);

@@ -58,6 +58,7 @@ class TrackingClients {
   void stop();
 
   TrackingTargets& targets() { return targets_; }
+  void forget_gone_nodes() { targets_.forget_gone_nodes(); }
   TrackingFeeds& feeds() { return feeds_; }
   /// To CLIENT TRACKING; the session has been waiting for it.
   void answer(const Request& whole, std::string_view reply);

@@ -71,6 +71,14 @@ void TrackingTargets::for_each(const std::function<void(Link&)>& visit) {
   for (size_t i = 0; i < targets_.size(); ++i) visit(*targets_[i].link);
 }
 
+void TrackingTargets::forget_gone_nodes() {
+  std::erase_if(targets_, [this](const Target& target) {
+    const Link& link = *target.link;
+    const Link* served = worker_.find_link(link.node(), target.kind);
+    return !served && !worker_.map().has(link.node()) && link.unused_since(worker_.now_ms(), 0);
+  });
+}
+
 void TrackingTargets::on_ready(const Link& target) {
   if (Link* link = worker_.find_link(target.node(), kind_of(target))) link->proceed();
 }

@@ -27,6 +27,9 @@ class TrackingTargets {
   LinkKind kind_of(const Link& target) const { return find(target)->kind; }
   void for_each(const std::function<void(Link&)>& visit);
 
+  /// Those at nodes that are in the cluster no more, once they are unused.
+  void forget_gone_nodes();
+
   void on_ready(const Link& target);
   void on_lost(const Link& target);
   void on_push(const Link& target, std::string_view push);

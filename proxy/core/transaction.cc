@@ -25,7 +25,6 @@ using resp::Merge;
 
 namespace {
 
-constexpr size_t kMostQueuedBytes = 512u << 20;
 constexpr std::string_view kUnwatchFrame = "*1\r\n$7\r\nUNWATCH\r\n";
 constexpr std::string_view kNotAllowed = "ERR Command not allowed inside a transaction";
 
@@ -98,7 +97,8 @@ bool Transaction::queue(const Command& command, const CommandSpec& spec) {
     error = kNotAllowed;
   } else if (!join_slot(command, spec)) {
     error = kCrossSlot;
-  } else if (bytes_ + command.bytes().size() > kMostQueuedBytes) {
+  } else if (bytes_ + command.bytes().size() > session_.worker().settings().limits.transaction_bytes) {
+    session_.worker().stats().transactions_too_large.add();
     error = "ERR the transaction is too large";
   }
   if (!error.empty()) {

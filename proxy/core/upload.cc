@@ -57,7 +57,7 @@ bool Upload::suits(Session& session, const PartialInput& input) {
 Upload::Upload(Session& session, const PartialInput& input)
     : session_(session),
       whole_(request_for(session, input)),
-      stream_(input.scanner, input.bytes.data(), input.bytes.size(), Session::request_limits()),
+      stream_(input.scanner, input.bytes.data(), input.bytes.size(), session.worker().request_limits()),
       follow_ups_(session.worker(), session.database()) {
   const auto head = input.scanner.head(input.bytes.data());
   const CommandSpec& spec = *spec_of(head);
@@ -86,6 +86,7 @@ void Upload::ask() {
   if (!session_.open()) return finish({});
   const NodeId node = target_ != kNoNode ? target_ : worker.map().owner[whole_.slot];
   if (node == kNoNode) return ask_later();
+  if (!worker.health().admits(node)) return fail(worker.health().refusal(node, whole_.slot));
   link_ = worker.own_links().take(node, session_.own_link_kind());
   Request request = whole_;
   request.task = this;

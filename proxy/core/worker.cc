@@ -16,7 +16,8 @@ namespace corral::core {
 
 namespace {
 
-constexpr uint32_t kTickMs = 100;  // timeouts are checked so often
+constexpr uint32_t kTickMs = 100;     // timeouts are checked so often
+constexpr uint32_t kForgetMs = 1000;  // nodes that are gone are looked for so often
 constexpr uint8_t kMostReroutes = 3;
 constexpr uint32_t kBusyMs = 50;  // a script that runs longer keeps its node busy
 constexpr std::string_view kStopping = "-CLUSTERDOWN the proxy is shutting down\r\n";
@@ -33,6 +34,8 @@ Worker::Worker(Process& process, Transport& transport, uint32_t index, uint64_t 
       board_(process.board(index)),
       settings_(process.settings()),
       one_owner_(settings_.upstream.has_one_owner()),
+      request_limits_{.max_args = settings_.limits.arguments,
+                      .max_frame_bytes = static_cast<uint32_t>(settings_.limits.query_buffer_bytes)},
       now_ms_(static_cast<uint32_t>(start_ms)),
       now64_ms_(start_ms),
       ticked_ms_(now_ms_),
@@ -110,21 +113,18 @@ void Worker::tick() {
   ticked_ms_ = now_ms_;
   if (keeper_) process_.server_stats().sample(now64_ms_, process_.totals());
   for_each_link([this](Link& link) { link.check_timeouts(now_ms_); });
-  for (auto& links : control_links_) {
-    for (auto& link : links) {
-      if (link) link->check_timeouts(now_ms_);
-    }
-  }
+  for_each_control_link([this](Link& link) { link.check_timeouts(now_ms_); });
+  tracking_->targets().for_each([this](Link& link) { link.check_timeouts(now_ms_); });
+  health_.tick();
+  if (now_ms_ - forgot_ms_ >= kForgetMs) forget_gone_nodes();
   look_for_busy_node();
   own_links_.tick(now_ms_);
   if (board_.blocked > 0) check_blocked(*this);
   if (hub_) hub_->tick();
   tracking_->tick();
   access_.tick();
-  if (!draining_ && settings_.server.idle_timeout_ms == 0) return;
-  std::vector<Session*> all;
-  for (const auto& [id, session] : sessions_) all.push_back(session.get());
-  for (Session* session : all) session->check_idle(now_ms_, draining_);
+  check_sessions();
+  if (settings_.limits.memory_bytes > 0) check_memory();
 }
 
 // A node that runs a script answers nothing else; a client that asks how things are is to learn it (PING: -BUSY). It
@@ -159,11 +159,7 @@ void Worker::stop() {
   for (const auto& [id, session] : sessions_) all.push_back(session.get());
   for (Session* session : all) session->close();
   for_each_link([](Link& link) { link.fail("shutting down"); });
-  for (auto& links : control_links_) {
-    for (auto& link : links) {
-      if (link) link->fail("shutting down");
-    }
-  }
+  for_each_control_link([](Link& link) { link.fail("shutting down"); });
   own_links_.stop();
   tracking_->stop();
   if (hub_) hub_->stop();
@@ -180,6 +176,10 @@ void Worker::stop() {
 void Worker::send_unusable(const Request& request, std::string_view bytes) {
   if (stopping_) return answer(request, kStopping);
   if (Near::gives_up_early(request)) return answer(request, kNoOwner);
+  if (const NodeId owner = map_->owner[request.slot]; !health_.admits(owner)) {
+    stats().failed_fast.add();
+    return answer(request, health_.refusal(owner, request.slot));
+  }
   holds_.add_unsent(request, bytes, why_unusable(request.slot));
 }
 

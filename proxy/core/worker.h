@@ -13,6 +13,7 @@
 
 #include "proxy/core/access.h"
 #include "proxy/core/gate.h"
+#include "proxy/core/health.h"
 #include "proxy/core/hold.h"
 #include "proxy/core/link.h"
 #include "proxy/core/link_pool.h"
@@ -62,6 +63,8 @@ class Worker {
   BufferPool& pool() { return pool_; }
   Stats& stats() { return board_.stats; }
   const config::Settings& settings() const { return settings_; }
+  /// Of what clients send.
+  const resp::RequestLimits& request_limits() const { return request_limits_; }
   const SlotMap& map() const { return *map_; }
   /// What is in force for what is handled now.
   const policy::Policies& policies() const { return *policies_; }
@@ -122,6 +125,8 @@ class Worker {
   Link* find_link(NodeId node, LinkKind kind) const;
   /// Visits those that are shared, or were.
   void for_each_link(const std::function<void(Link&)>& visit);
+  /// Visits those for the topology and for what must get through.
+  void for_each_control_link(const std::function<void(Link&)>& visit);
   /// Links for one user at a time: what blocks, watches or streams.
   LinkPool& own_links() { return own_links_; }
   NodeId redirect_target(Link& link, const resp::Refusal& refusal) {
@@ -134,6 +139,10 @@ class Worker {
   bool is_shared(const Link& link) const;
   void end_detached(Link* link);
   HoldTable& holds() { return holds_; }
+  /// Which nodes answer.
+  Health& health() { return health_; }
+  /// The worker's own connection to a node (RESP2) is ready.
+  bool control_link_ready(NodeId node) const;
 
   /// It will end soon.
   void prefetch_touch(const Touch& touch) const;
@@ -217,9 +226,14 @@ class Worker {
   bool send_to_slot(const Link::Pending& pending, uint16_t slot);
   void send_unusable(const Request& request, std::string_view bytes);
   std::string why_unusable(uint16_t slot) const;
+  void forget_gone_nodes();
   Link* make_link(NodeId node, LinkKind kind);
   Link& control_link(NodeId node, int resp, Peer peer = Peer::kNode);
   void tick();
+  void check_sessions();
+  void check_memory();
+  uint64_t own_memory_bytes();
+  void evict_clients(uint64_t total);
   void look_for_busy_node();
   int64_t run_timers();
   void flush_all();
@@ -230,9 +244,11 @@ class Worker {
   WorkerBoard& board_;
   const config::Settings& settings_;
   const bool one_owner_;
+  const resp::RequestLimits request_limits_;
   uint32_t now_ms_;  // the low half, enough for differences
   uint64_t now64_ms_;
   uint32_t ticked_ms_ = 0;
+  uint32_t forgot_ms_ = 0;  // when nodes that are gone were looked for
   bool draining_ = false;
   bool stopping_ = false;
   BufferPool pool_;
@@ -252,6 +268,7 @@ class Worker {
   uint32_t window_sessions_ = 0;  // that got bytes in this window
   uint32_t active_clients_ = 0;   // in the last one
   HoldTable holds_;
+  Health health_{*this};
   Gate gate_{*this};
   Access access_{*this};
   resp::RequestLimits limits_before_auth_ = resp::RequestLimits::before_auth();
@@ -262,6 +279,8 @@ class Worker {
   std::array<LinksByNode, 2> control_links_;
   LinkPool own_links_;
   LinksByNode detached_, ended_links_;                      // in no order; the second are freed at the end of the turn
+  uint64_t checked_ = 0;                                    // id of the session that was checked last
+  uint32_t memory_short_ms_ = 0;                            // when it was short last
   std::map<uint64_t, std::unique_ptr<Session>> sessions_;   // by id: those with a connection
   std::vector<std::unique_ptr<Session>> buried_;            // closed; gone at the end of the turn
   std::map<uint64_t, std::unique_ptr<Session>> lingering_;  // closed, but requests still refer to them

@@ -7,6 +7,7 @@ namespace corral::core {
 
 namespace {
 
+constexpr size_t kCheckShare = 10;
 constexpr size_t kSpareInputs = 64, kSpareInputBytes = 64 * 1024;
 constexpr uint32_t kWindowMs = 4;        // in which active clients are counted
 constexpr uint32_t kEnoughInATurn = 32;  // requests, of which the writes to the nodes are well shared
@@ -27,6 +28,13 @@ Session* Worker::accept(Socket* socket, ClientAddresses addresses) {
   if (!addresses.is_local && policies_->is_for_this_machine()) {
     stats().clients_denied.add();
     tell(kDenied);
+    return nullptr;
+  }
+  if (!process_.count_address(addresses.peer)) {
+    stats().clients_rejected_by_address.add();
+    static constexpr std::string_view kTooManyThere = "-ERR max number of clients of this address reached\r\n";
+    iovec part{const_cast<char*>(kTooManyThere.data()), kTooManyThere.size()};
+    transport_.write(socket, &part, 1);
     return nullptr;
   }
   const uint64_t id = process_.next_client_id();
@@ -56,6 +64,7 @@ void Worker::bury(Session* session) {
     owned = std::move(it->second);
     sessions_.erase(it);
     board_.clients.fetch_sub(1, std::memory_order_relaxed);
+    process_.uncount_address(session->addresses().peer);
   } else if (const auto other = lingering_.find(session->id()); other != lingering_.end()) {
     owned = std::move(other->second);
     lingering_.erase(other);
@@ -72,6 +81,16 @@ void Worker::continue_later(Session* session) {
   if (session->resumable) return;
   session->resumable = true;
   resumable_.push_back(session->id());
+}
+
+// A tenth of them at a time, so that each is looked at once a second. While draining, all: they are to go soon.
+void Worker::check_sessions() {
+  size_t left = draining_ ? sessions_.size() : sessions_.size() / kCheckShare + 1;
+  std::vector<Session*> some;
+  auto it = sessions_.upper_bound(draining_ ? 0 : checked_);
+  for (; it != sessions_.end() && left > 0; ++it, --left) some.push_back(it->second.get());
+  checked_ = it == sessions_.end() ? 0 : some.back()->id();  // 0: from the first again
+  for (Session* session : some) session->check(now_ms_, draining_);
 }
 
 std::unique_ptr<PartialInput> Worker::take_input() {

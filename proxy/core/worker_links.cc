@@ -6,8 +6,14 @@
 
 namespace corral::core {
 
+namespace {
+
+constexpr uint32_t kGoneMs = 30'000;
+
+}  // namespace
+
 Link* Worker::make_link(NodeId node, LinkKind kind) {
-  if (node == kNoNode || stopping_) return nullptr;
+  if (node == kNoNode || stopping_ || !health_.admits(node)) return nullptr;
   if (links_.size() <= kind.index()) links_.resize(kind.index() + 1u);
   LinksByNode& links = links_[kind.index()];
   if (links.size() <= node) links.resize(node + 1u);
@@ -22,7 +28,21 @@ Link& Worker::control_link(NodeId node, int resp, Peer peer) {
   if (!link)
     link = std::make_unique<Link>(*this, node, LinkKind(resp, 0), process_.node_address(node), Link::kSharedLogBlock,
                                   peer);
+  link->always_tried = true;
   return *link;
+}
+
+bool Worker::control_link_ready(NodeId node) const {
+  const LinksByNode& links = control_links_[0];
+  return node < links.size() && links[node] && links[node]->ready();
+}
+
+void Worker::for_each_control_link(const std::function<void(Link&)>& visit) {
+  for (auto& links : control_links_) {
+    for (size_t node = 0; node < links.size(); ++node) {
+      if (links[node]) visit(*links[node]);
+    }
+  }
 }
 
 std::string Worker::why_unusable(uint16_t slot) const {
@@ -65,6 +85,24 @@ void Worker::end_detached(Link* link) {
   forget(link);
   tracking_->on_link_lost(*link, true);
   link->abandon();
+}
+
+// Connections to nodes that are in the cluster no more go once nothing has been under way on them for a while: a slot
+// may still be on its way from there.
+void Worker::forget_gone_nodes() {
+  forgot_ms_ = now_ms_;
+  const auto forget_in = [this](LinksByNode& links) {
+    for (size_t node = 0; node < links.size(); ++node) {
+      if (!links[node] || map_->has(static_cast<NodeId>(node)) || !links[node]->unused_since(now_ms_, kGoneMs))
+        continue;
+      tracking_->on_link_lost(*links[node], links[node]->ready());
+      links[node].reset();
+    }
+  };
+  if (map_->version == 0) return;
+  for (LinksByNode& links : links_) forget_in(links);
+  for (LinksByNode& links : control_links_) forget_in(links);
+  tracking_->forget_gone_nodes();
 }
 
 }  // namespace corral::core

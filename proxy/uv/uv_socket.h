@@ -35,6 +35,7 @@ struct UvSocket : core::Socket {
   bool resolving = false;      // a look-up of the host's name refers to it
   bool lingering = false;      // closed, but not all that was taken has been sent yet
   std::unique_ptr<UvTls> tls;  // null: none is spoken
+  uint32_t* choice = nullptr;  // of the host's addresses: next time another one, if it cannot be connected to
 };
 
 }  // namespace corral::uv

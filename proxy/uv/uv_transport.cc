@@ -29,6 +29,7 @@ namespace {
 
 constexpr size_t kReadBytes = TlsBuffers::kReceived;
 constexpr int kKeepAliveSeconds = 300;
+constexpr int kUpstreamIdleSeconds = 10, kUpstreamIntervalSeconds = 2;
 constexpr timespec kRest{0, 75'000};
 constexpr unsigned long kTimerSlackNs = 5'000;  // a rest is not to be longer than it says
 
@@ -38,6 +39,27 @@ void set_tcp_options(int fd) {
   setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+}
+
+// A node whose host is gone answers nothing, not even that it is: the system finds out, by what it does not acknowledge
+// or, where nothing is under way (a client that blocks for ever), by keep-alive (tcp(7), TCP_USER_TIMEOUT).
+void set_upstream_options(int fd, int64_t timeout_ms) {
+  const auto timeout = static_cast<unsigned int>(std::clamp<int64_t>(timeout_ms, 1000, 600'000));
+  const int idle = kUpstreamIdleSeconds, interval = kUpstreamIntervalSeconds;
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+  setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof(timeout));
+}
+
+/// One of those that a name was resolved to.
+SocketAddress choose_address(const addrinfo* found, uint32_t choice) {
+  uint32_t count = 0;
+  for (const addrinfo* one = found; one; one = one->ai_next) ++count;
+  for (choice %= count; choice > 0; --choice) found = found->ai_next;
+  SocketAddress address{};
+  std::memcpy(&address.storage, found->ai_addr, found->ai_addrlen);
+  address.length = found->ai_addrlen;
+  return address;
 }
 
 }  // namespace
@@ -140,7 +162,7 @@ core::Socket* UvTransport::connect(const config::Address& address, core::Endpoin
   return socket;
 }
 
-// A host's name is looked up on libuv's own threads.
+// A host's name is looked up on libuv's own threads, and anew for each connection: its address may have changed.
 struct UvTransport::Resolve {
   uv_getaddrinfo_t request;
   UvSocket* socket;
@@ -148,6 +170,7 @@ struct UvTransport::Resolve {
 
 void UvTransport::start_connect(UvSocket* socket, const config::Address& address) {
   auto* resolve = new Resolve{{}, socket};
+  socket->choice = &choices_[address.host];
   resolve->request.data = resolve;
   socket->resolving = true;
   addrinfo hints{};
@@ -165,10 +188,7 @@ void UvTransport::start_connect(UvSocket* socket, const config::Address& address
         } else if (status != 0) {
           self->fail_later(target, std::string("cannot resolve the host's name: ") + uv_strerror(status));
         } else {
-          SocketAddress resolved{};
-          std::memcpy(&resolved.storage, found->ai_addr, found->ai_addrlen);
-          resolved.length = found->ai_addrlen;
-          self->open_and_connect(target, resolved);
+          self->open_and_connect(target, choose_address(found, *target->choice));
         }
         if (found) uv_freeaddrinfo(found);
       },
@@ -182,7 +202,10 @@ void UvTransport::start_connect(UvSocket* socket, const config::Address& address
 void UvTransport::open_and_connect(UvSocket* socket, const SocketAddress& address) {
   socket->fd = ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (socket->fd < 0) return fail_later(socket, std::strerror(errno));
-  if (address.storage.ss_family != AF_UNIX) set_tcp_options(socket->fd);
+  if (address.storage.ss_family != AF_UNIX) {
+    set_tcp_options(socket->fd);
+    set_upstream_options(socket->fd, worker_->settings().upstream.request_timeout_ms);
+  }
   if (::connect(socket->fd, address.get(), address.length) != 0 && errno != EINPROGRESS) {
     return fail_later(socket, std::strerror(errno));
   }
@@ -290,9 +313,14 @@ void UvTransport::set_reading(core::Socket* base, bool reading) {
   update_events(socket);
 }
 
+void UvTransport::note_unconnected(UvSocket* socket) {
+  if (socket->connecting && socket->choice) ++*socket->choice;
+}
+
 // Endpoints are not called from within their own calls: the failure is told at the end of the turn.
 void UvTransport::fail_later(UvSocket* socket, std::string reason) {
   if (socket->failing) return;
+  note_unconnected(socket);
   socket->failing = true;
   failures_.push_back({socket, std::move(reason)});
   if (socket->polled) uv_poll_stop(&socket->poll);
@@ -313,6 +341,7 @@ void UvTransport::report_failures() {
 
 void UvTransport::close(core::Socket* base) {
   auto* socket = static_cast<UvSocket*>(base);
+  if (!socket->resolving && !socket->failing) note_unconnected(socket);
   socket->closed = true;
   if (socket->failing || socket->resolving) return;
   if (socket->tls && !finish_tls(socket)) return;  // it lingers

@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <random>
@@ -84,6 +85,7 @@ class UvTransport final : public core::Transport {
   void finish_connect(UvSocket* socket);
   void read(UvSocket* socket);
   void end_input(UvSocket* socket);
+  void note_unconnected(UvSocket* socket);
   void release(UvSocket* socket);
 
   // uv_tls.cc
@@ -119,7 +121,8 @@ class UvTransport final : public core::Transport {
     UvSocket* socket;
     std::string reason;
   };
-  std::vector<Failure> failures_;  // to be reported at the end of the turn
+  std::map<std::string, uint32_t> choices_;  // by a host's name: which of its addresses to connect to
+  std::vector<Failure> failures_;            // to be reported at the end of the turn
   std::unique_ptr<char[]> buffer_;
   std::mt19937_64 random_;
   std::unique_ptr<TlsBuffers> tls_buffers_;                 // once there is a connection that speaks TLS

@@ -25,7 +25,7 @@ Settings all_changed() {
   s.upstream.tls = {"u.pem", "uc.pem", "uk.pem", false, "redis", "1.3", "HIGH:!x"};
   s.guard = {{"KEYS", "CONFIG SET"}, "deny", "del", 4096};
   s.near_cache = {1 << 20, 333};
-  s.limits = {65537, 3, 1ull << 40, 99, 131072, 100, 1025, 1026};
+  s.limits = {65537, 3, 1ull << 40, 99, 131072, 100, 1025, 1026, 5, 77, 1 << 20, 99, 98, 1 << 20, 2 << 20, 1 << 30};
   s.log_level = "off";
   s.rules = {{"first \"one\"",
               {"a:*", "b\\*[c]\t"},

@@ -62,7 +62,7 @@ class FakeTransport final : public Transport {
   void post(uint32_t worker, std::function<void(Worker&)> work) override {
     posted.emplace_back(worker, std::move(work));
   }
-  uint64_t random() override { return 0; }
+  uint64_t random() override { return next_random; }
   uint64_t clock_ms() override { return clock; }
   int64_t wall_clock_us() override { return wall_us; }
   void log(LogLevel, std::string_view text) override { logged.emplace_back(text); }
@@ -71,6 +71,7 @@ class FakeTransport final : public Transport {
   std::vector<std::pair<uint32_t, std::function<void(Worker&)>>> posted;  // not run
   std::vector<std::string> logged;
   uint64_t clock = 0;  // the last turn's
+  uint64_t next_random = 0;
   int64_t wall_us = 1'700'000'000'000'000;
 };
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "resp/slot.h"
 #include "stage.h"
 
 namespace corral::core {
@@ -242,9 +243,23 @@ TEST_F(LinkTest, NodeThatAnswersNothingWithinTheRequestTimeoutIsGivenUp) {
   EXPECT_TRUE(stage.received(client).starts_with("-INDOUBT "));
 }
 
-TEST_F(LinkTest, QuietLinkWithNothingUnderWayIsLeftAlone) {
-  stage.pass(20'000);
-  EXPECT_FALSE(stage.link(kNodeA).closed);
+TEST_F(LinkTest, QuietLinkIsAskedForAKeyOfTheNodeNowAndThen) {
+  FakeSocket& link = stage.link(kNodeA);
+  stage.pass(9'000);
+  EXPECT_EQ(stage.taken(kNodeA), Commands{});
+  for (int i = 0; i < 3; ++i) {
+    stage.pass(1'500);
+    const Commands probe = stage.taken(kNodeA);
+    ASSERT_EQ(probe.size(), 1u);
+    ASSERT_TRUE(probe[0].starts_with("EXISTS ")) << probe[0];
+    EXPECT_LT(resp::key_slot(probe[0].substr(7)), resp::kSlots / 2) << "PING succeeds on a master left behind";
+    stage.answer(kNodeA, ":0\r\n");
+    stage.pass(9'000);
+  }
+  EXPECT_FALSE(link.closed);
+  stage.pass(10'000);
+  EXPECT_TRUE(link.closed) << "the last probe was not answered";
+  EXPECT_EQ(stage.received(client), "");
 }
 
 TEST_F(LinkTest, GarbageFromTheNodeFailsTheConnection) {

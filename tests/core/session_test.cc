@@ -218,12 +218,13 @@ TEST(SessionEnd, SilentClientIsClosedAfterTheIdleTimeoutUnlessAReplyIsDue) {
   const auto waiting = stage.connect_client();
   stage.client_sends(waiting, "GET bar\r\n");
   stage.accept(kNodeA);
+  FakeSocket& node = stage.link(kNodeA);
   stage.pass(900);
   EXPECT_FALSE(silent.socket->closed);
   stage.pass(300);
   EXPECT_TRUE(silent.socket->closed);
   EXPECT_FALSE(waiting.socket->closed);
-  stage.answer(kNodeA, "$-1\r\n");
+  stage.turn([&] { node.endpoint->on_bytes("$-1\r\n", 5); });
   stage.pass(300);
   EXPECT_TRUE(waiting.socket->closed);
 }

@@ -113,9 +113,11 @@ TEST(Tracking, ASilentConnectionIsAskedAndGivenUp) {
   stage.answer(kNodeA, "$1\r\nx\r\n");
   stage.received(client);
   stage.taken(kNodeA);
-  stage.pass(1200);
-  EXPECT_EQ(stage.taken(kNodeA), Commands{"PING"});
+  FakeSocket& link = stage.link(kNodeA);
+  stage.pass(200);
+  EXPECT_EQ(take_commands(link.written), Commands{"PING"});
   stage.answer(kNodeA, "+PONG\r\n");
+  stage.pass(1000);
   EXPECT_EQ(stage.received(client), "");
   stage.pass(8000);
   EXPECT_EQ(stage.received(client), kAllChanged);

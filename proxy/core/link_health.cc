@@ -1,0 +1,146 @@
+// Link, the part for what takes too long: a node that answers nothing, a connection that is half-open, a request that
+// the node does not come to, and when a link that failed may be tried again.
+#include <algorithm>
+
+#include "proxy/core/backoff.h"
+#include "proxy/core/link.h"
+#include "proxy/core/worker.h"
+
+namespace corral::core {
+
+namespace {
+
+constexpr uint32_t kFirstBackoffMs = 20, kMostBackoffMs = 500;  // windows
+constexpr uint32_t kIdleMs = 10'000;     // a link on which nothing has come for so long is probed
+constexpr int64_t kMostSilentMs = 1000;  // likewise one with a read under way; less if requests may take less
+constexpr size_t kMostReason = 200;      // bytes of a node's words that are told
+constexpr size_t kSlowReply = 4u << 20;  // a reply of more may take its time, as long as it comes
+
+bool is_plain_read(const Request& request) {
+  return (request.flags & kReadOnly) && !(request.flags & (kMayWait | kScript | kPiece));
+}
+
+}  // namespace
+
+void Link::check_timeouts(uint32_t now_ms) {
+  const auto& limits = worker_.settings().upstream;
+  switch (state_) {
+    case State::kIdle:
+    case State::kBackoff:
+      return;
+    case State::kConnecting:
+    case State::kHandshake:
+      if (now_ms - state_since_ms_ > limits.connect_timeout_ms) fail("connecting timed out");
+      return;
+    case State::kReady:
+      if (passing_) {
+        check_passing(now_ms);
+      } else if (feeding_ && blocked_ && now_ms - wrote_ms_ > limits.request_timeout_ms) {
+        fail("the node does not read");
+      } else {
+        check_silence(now_ms);
+      }
+      if (socket_) expire_requests(now_ms);
+  }
+}
+
+// Stuck is who answers nothing, not who has much to answer.
+void Link::check_silence(uint32_t now_ms) {
+  const int64_t timeout_ms = worker_.settings().upstream.request_timeout_ms;
+  if (pendings_.empty()) {
+    const bool wanted = worker_.is_shared(*this) && worker_.map().has(node_);
+    if (wanted && now_ms - received_ms_ > kIdleMs) worker_.health().probe_idle(*this);
+    return;
+  }
+  const Request& front = pendings_.front().request;
+  if (front.flags & kMayWait) return;
+  const int64_t waiting_ms = now_ms - pendings_.front().sent_ms, silent_ms = now_ms - received_ms_;
+  if (waiting_ms > timeout_ms && silent_ms > timeout_ms) return fail("no answer within the request timeout");
+  if (waiting_ms > 2 * timeout_ms && !tail_.empty() && tail_.size() < kSlowReply) return fail("a reply does not end");
+  const int64_t patience_ms = std::min(kMostSilentMs, timeout_ms / 4);
+  if (is_plain_read(front) && waiting_ms > patience_ms && silent_ms > patience_ms && worker_.is_shared(*this)) {
+    worker_.health().suspect(*this);
+  }
+}
+
+// What a node that does answer has not come to in time is answered without it; its reply will find nobody. (Not a
+// transaction: of its replies none can be left out. It ends when the link does.)
+void Link::expire_requests(uint32_t now_ms) {
+  const int64_t timeout_ms = worker_.settings().upstream.request_timeout_ms;
+  for (uint32_t i = 0; i < pendings_.size(); ++i) {
+    const Pending expired = pendings_[i];
+    if (now_ms - expired.sent_ms <= timeout_ms) return;
+    const bool comes = i == 0 && (passing_ || !tail_.empty());
+    if (comes || (expired.request.flags & (kMayWait | kPiece | kDiscard))) continue;
+    pendings_[i].request = {};
+    pendings_[i].request.flags = static_cast<uint8_t>(kDiscard | (expired.request.flags & kScript));
+    worker_.stats().requests_expired.add();
+    lose(expired, true, "the node did not come to it within the request timeout");
+    if (!socket_) return;
+  }
+}
+
+void Link::on_node_answered(uint32_t probed_ms) {
+  if (state_ != State::kReady || passing_ || feeding_ || pendings_.empty()) return;
+  const Pending& front = pendings_.front();
+  const bool older = static_cast<int32_t>(probed_ms - front.sent_ms) > 0;
+  if (!older || !is_plain_read(front.request) || static_cast<int32_t>(probed_ms - received_ms_) <= 0) return;
+  worker_.stats().links_half_open.add();
+  fail("the node answers, but not on this connection");
+}
+
+void Link::on_node_given_up() {
+  if (state_ != State::kIdle || always_tried) return;
+  state_ = State::kBackoff;
+  backoff_until_ms_ = worker_.now_ms();
+}
+
+void Link::on_node_back() {
+  if (state_ == State::kBackoff) backoff_until_ms_ = worker_.now_ms();
+}
+
+bool Link::leave_backoff() {
+  if (static_cast<int32_t>(worker_.now_ms() - backoff_until_ms_) < 0) return false;
+  if (!always_tried && !worker_.health().admits(node_)) return false;
+  state_ = State::kIdle;
+  return true;
+}
+
+bool Link::unused_since(uint32_t now_ms, uint32_t ms) const {
+  const bool busy = state_ == State::kConnecting || state_ == State::kHandshake;
+  return !busy && !dirty && pendings_.empty() && now_ms - received_ms_ > ms && now_ms - state_since_ms_ > ms;
+}
+
+// What a node says may go into an error that a client gets, which is one line.
+std::string Link::told_reason(std::string_view reason) {
+  std::string told(reason.substr(0, kMostReason));
+  for (char& c : told) {
+    if (static_cast<unsigned char>(c) < ' ') c = ' ';
+  }
+  return told;
+}
+
+void Link::fail(std::string_view reason) {
+  const std::string why = told_reason(reason);  // it may point into what is cleared below
+  if (socket_) worker_.transport().close(socket_);
+  socket_ = nullptr;
+  blocked_ = feeding_ = false;
+  scanner_.reset();
+  tail_ = {};
+  told_scripts_.forget();
+  const bool was_ready = state_ == State::kReady;
+  const bool in_vain = !was_ready || !pendings_.empty();  // else the node only wanted the connection closed
+  if (passing_) lose_passing();
+  const uint32_t delay = full_jitter_ms(kFirstBackoffMs, kMostBackoffMs, failures_, worker_.transport().random());
+  if (failures_ < 255) ++failures_;
+  proven_ = false;
+  state_ = State::kBackoff;
+  backoff_until_ms_ = worker_.now_ms() + delay;
+  worker_.on_link_failed(*this, was_ready, why);
+  if (in_vain && peer_ == Peer::kNode && !worker_.stopping()) worker_.health().on_failure(*this, why);
+  lose_pendings(why);
+  if (delay == 0) leave_backoff();
+  if (detached_) worker_.end_detached(this);
+}
+
+}  // namespace corral::core
