@@ -58,9 +58,10 @@ void Link::check_silence(uint32_t now_ms) {
   if (waiting_ms > timeout_ms && silent_ms > timeout_ms) return fail("no answer within the request timeout");
   if (waiting_ms > 2 * timeout_ms && !tail_.empty() && tail_.size() < kSlowReply) return fail("a reply does not end");
   const int64_t patience_ms = std::min(kMostSilentMs, timeout_ms / 4);
-  if (is_plain_read(front) && waiting_ms > patience_ms && silent_ms > patience_ms && worker_.is_shared(*this)) {
-    worker_.health().suspect(*this);
-  }
+  if (waiting_ms <= patience_ms || silent_ms <= patience_ms) return;
+  // Over Corral's own go reads only, by which it wants to know something soon; one that is half-open is no help.
+  if (always_tried && proven_) return fail("no answer to a question of Corral's own");
+  if (is_plain_read(front) && worker_.is_shared(*this)) worker_.health().suspect(*this);
 }
 
 // What a node that does answer has not come to in time is answered without it; its reply will find nobody. (Not a
