@@ -48,9 +48,8 @@ void Link::check_timeouts(uint32_t now_ms) {
 void Link::check_silence(uint32_t now_ms) {
   const int64_t timeout_ms = worker_.settings().upstream.request_timeout_ms;
   if (pendings_.empty()) {
-    const bool wanted = worker_.is_shared(*this) && worker_.map().has(node_);
-    if (wanted && now_ms - received_ms_ > kIdleMs) worker_.health().probe_idle(*this);
-    return;
+    if (now_ms - received_ms_ <= kIdleMs || !worker_.is_shared(*this) || !worker_.map().has(node_)) return;
+    return worker_.health().probe_idle(*this);
   }
   const Request& front = pendings_.front().request;
   if (front.flags & kMayWait) return;

@@ -73,6 +73,7 @@ void LinkPool::tick(uint32_t now_ms) {
         idle, [&](const Idle& one) { return now_ms - one.since_ms > kMostIdleMs || !one.link->connected(); });
   }
   std::erase_if(idle_, [](const auto& entry) { return entry.second.empty(); });
+  if (connecting_.size() <= worker_.map().sound.size()) return;
   std::erase_if(connecting_, [this](const auto& entry) { return !worker_.map().has(entry.first); });
 }
 
