@@ -71,7 +71,7 @@ struct Field {
   std::string_view section, key;
   std::string_view about;  // one sentence for people
   std::variant<WholeNumber, Flag, Fraction, Duration, Size, Text, Name, Choice, OptionalAddress, AddressList,
-               CommandList, GlobList>
+               CommandList, GlobList, UserList>
       kind;
   bool live = false;  // a reload puts it in force; else it stays as it was at the start
 };
