@@ -265,6 +265,7 @@ void WatchTask::on_reply(uint32_t, std::string_view reply) {
 }
 
 void WatchTask::finish(std::string_view reply) {
+  session_.transaction().watch_over();
   session_.resume(Session::kWalk);
   session_.worker().answer(whole_, reply);
   delete this;

@@ -246,6 +246,10 @@ void Transaction::watched(Link* link) {
   session_.set_mode(Session::kWatching, true);
 }
 
+void Transaction::watch_over() {
+  if (!link_ && !broken_) slot_ = kNoSlot;
+}
+
 bool Transaction::forward_watched(const Request& request, std::string_view bytes) {
   if (!link_ || request.slot != slot_) return false;
   if (!is_usable(*link_)) {

@@ -65,6 +65,8 @@ class Transaction {
   // --- for the tasks of exec_task.h ---
   /// The keys are watched on this connection.
   void watched(Link* link);
+  /// A WATCH has been answered. If it failed, and nothing was watched before, the keys of what follows are free.
+  void watch_over();
   Link* link() const { return link_; }
   void break_watch() { broken_ = true; }
   /// The pinned connection is given back, or closed if its state is not known.

@@ -245,6 +245,17 @@ TEST_F(TransactionTest, WatchFollowsTheSlot) {
   EXPECT_EQ(stage.received(client), "+OK\r\n");
 }
 
+// Found by tests/sim, sessions_breaking.
+TEST_F(TransactionTest, WatchThatFailedHoldsNoSlot) {
+  stage.client_sends(client, "WATCH bar\r\n");
+  stage.accept(kNodeA, 7);
+  stage.taken(kNodeA);
+  stage.answer(kNodeA, "-ERR no\r\n");
+  EXPECT_EQ(stage.received(client), "-ERR no\r\n");
+  stage.client_sends(client, "MULTI\r\nSET foo 1\r\n");
+  EXPECT_EQ(stage.received(client), "+OK\r\n+QUEUED\r\n");
+}
+
 TEST_F(TransactionTest, UnwatchGivesTheConnectionBack) {
   watch();
   stage.client_sends(client, "UNWATCH\r\n");
