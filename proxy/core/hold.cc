@@ -18,6 +18,7 @@ namespace {
 constexpr std::string_view kOvertaken =
     "-TRYAGAIN the slot moved, and a later command on the same key has been executed\r\n";
 constexpr uint8_t kPromptRedirects = 5;  // followed at once; later ones after a pause
+constexpr uint32_t kAskHoldsMs = 20;     // a round trip or two, in which the others behind it have been refused too
 
 bool is_before(const Request& a, const Request& b) { return static_cast<int32_t>(a.order - b.order) < 0; }
 
@@ -80,6 +81,7 @@ void HoldTable::add_refused(Link& link, const Link::Pending& pending, const resp
   bool pause_first = held.request.attempts > kPromptRedirects;
   if (refusal.kind == resp::RefusalKind::kMoved || refusal.kind == resp::RefusalKind::kAsk) {
     held.asking = refusal.kind == resp::RefusalKind::kAsk;
+    held.asked_ms = worker_.now_ms();
     held.target = worker_.redirect_target(link, refusal);
     held.reason = "-TRYAGAIN slot " + std::to_string(pending.request.slot) + " is moving between nodes\r\n";
   } else {
@@ -252,9 +254,20 @@ void HoldTable::settle(Holds::iterator it) {
   Hold& hold = it->second;
   if (hold.waiting && static_cast<int32_t>(worker_.now_ms() - hold.retry_at_ms) < 0) return;
   hold.waiting = false;
+  forget_old_asks(hold);
   expire(it);
   if (hold.queue.empty()) return erase(it);
   send_front(it);
+}
+
+// An ASK is for the next moment only. Later the slot may have come, gone and be on its way there once more, and the node
+// would take what its owner still has: the owner is asked again.
+void HoldTable::forget_old_asks(Hold& hold) {
+  for (Held& held : hold.queue) {
+    if (!held.asking || worker_.now_ms() - held.asked_ms < kAskHoldsMs) continue;
+    held.asking = false;
+    held.target = kNoNode;
+  }
 }
 
 // Answers what has waited for as long as a request may, or waits for a node that nobody is to wait for.

@@ -67,6 +67,7 @@ class HoldTable {
     std::string bytes;
     bool refused = false;     // was sent once; stands in the queue before all that was not
     bool asking = false;      // to be sent after an ASKING
+    uint32_t asked_ms = 0;    // when the ASK came
     bool checking = false;    // a node is asked whether it knows the script; answered by on_script_checked()
     bool overtaken = false;   // meanwhile something behind it has run on its key
     bool by_key = false;      // refused with TRYAGAIN: if it is a read that merges, it is sent key by key
@@ -92,6 +93,7 @@ class HoldTable {
   void settle(Holds::iterator it);
   void send_front(Holds::iterator it);
   void send_by_key(Hold& hold);
+  void forget_old_asks(Hold& hold);
   void expire(Holds::iterator it);
   void erase(Holds::iterator it);
   NodeId target_of(const Held& held) const;

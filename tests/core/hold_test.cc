@@ -99,6 +99,18 @@ TEST_F(HoldTest, RepliesOfOtherNodesWaitForTheHeldOne) {
 
 // --- ASK ---
 
+// Found by tests/sim, tryagain_windows and near_moving: by then the slot may have come and gone.
+TEST_F(HoldTest, AskIsNotFollowedLong) {
+  stage.client_sends(client, "SET bar 1\r\nSET bar 2\r\n");
+  stage.taken(kNodeA);
+  stage.answer(kNodeA, kAskB);
+  stage.pass(30);
+  stage.answer(kNodeA, kAskB);
+  EXPECT_EQ(stage.taken(kNodeB), Commands{});
+  EXPECT_EQ(stage.taken(kNodeA), Commands{"SET bar 1"}) << "the owner is asked again";
+  stage.answer(kNodeA, "+OK\r\n");
+}
+
 TEST_F(HoldTest, AskIsFollowedWithAskingAndLeavesTheMap) {
   stage.client_sends(client, "SET bar 1\r\n");
   stage.answer(kNodeA, kAskB);
