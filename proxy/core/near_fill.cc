@@ -144,6 +144,11 @@ NearCache::Landing Fill::weigh(std::string_view resp2) const {
     landing.deadline_ms = sent_ms_ + static_cast<uint64_t>(pttl_ms_);
     landing.until_ms = std::min(landing.until_ms, landing.deadline_ms);
   }
+  // While a slot moves, keys that were not there are made at its next owner, and the node that tracks them never knows.
+  if (pttl_ms_ == -2) {
+    const auto staleness_ms = static_cast<uint64_t>(home_worker_->settings().near_cache.max_staleness_ms);
+    landing.until_ms = std::min(landing.until_ms, sent_ms_ + staleness_ms);
+  }
   landing.too_large = reply_.size() > rule_.max_value_bytes;
   const uint8_t asked = asked_resp_.load(std::memory_order_relaxed);
   const bool same = resp2 == reply_;
