@@ -260,8 +260,8 @@ void HoldTable::settle(Holds::iterator it) {
   send_front(it);
 }
 
-// An ASK is for the next moment only. Later the slot may have come, gone and be on its way there once more, and the node
-// would take what its owner still has: the owner is asked again.
+// An ASK is for the next moment only. Later the slot may have come, gone and be on its way there once more, and the
+// node would take what its owner still has: the owner is asked again.
 void HoldTable::forget_old_asks(Hold& hold) {
   for (Held& held : hold.queue) {
     if (!held.asking || worker_.now_ms() - held.asked_ms < kAskHoldsMs) continue;

@@ -100,6 +100,7 @@ void Leases::on_more(Session& session) {
 }
 
 void Leases::before_keys(Session& session, const resp::Command& command, const resp::CommandSpec& spec) {
+  on_more(session);
   if (spec.handling == resp::Handling::kLocal || spec.handling == resp::Handling::kSubscription) return;
   const std::vector<uint64_t> numbers = session.leases().parked;
   for (const uint64_t number : numbers) {

@@ -81,8 +81,8 @@ class Session final : public Endpoint {
   bool quiet() const { return replies_.empty(); }
   /// How many replies are due.
   uint32_t due() const { return replies_.size(); }
-  /// A part of a request has come, or more than it may send now.
-  bool has_input() const { return input_ != nullptr; }
+  /// A part of a request has come, or more than it may send now: behind the one that is handled now, if one is.
+  bool has_input() const { return input_ != nullptr && !last_of_input_; }
   bool open() const { return socket_ != nullptr; }
   /// The client sends nothing more, and will perhaps not read a reply either.
   bool hung_up() const { return ended_ || hung_up_; }
@@ -341,12 +341,13 @@ class Session final : public Endpoint {
   bool unrestricted_ = false;
   bool no_evict_ = false;
   bool no_touch_ = false;
-  bool blocked_ = false;  // the socket took less than all
-  bool judged_ = false;   // largest_reply_ has been seen
-  bool stalled_ = false;  // in the worker's list of sessions that wait for its backlog
-  bool closing_ = false;  // close_after_replies()
-  bool ended_ = false;    // the client has finished sending
-  bool hung_up_ = false;  // likewise, as seen while it was not read from
+  bool blocked_ = false;        // the socket took less than all
+  bool judged_ = false;         // largest_reply_ has been seen
+  bool last_of_input_ = false;  // what is handled now is all that is left of input_
+  bool stalled_ = false;        // in the worker's list of sessions that wait for its backlog
+  bool closing_ = false;        // close_after_replies()
+  bool ended_ = false;          // the client has finished sending
+  bool hung_up_ = false;        // likewise, as seen while it was not read from
 };
 
 }  // namespace corral::core

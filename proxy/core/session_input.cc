@@ -97,8 +97,10 @@ size_t Session::consume(const char* data, size_t size, resp::RequestScanner& sca
     if (const Near* near = worker_.near(); near && near->on()) {
       near->foresee({data + at + scanner.consumed(), size - at - scanner.consumed()});
     }
-    const bool handled = command.argc() == 0 || handle(*this, command);
     const size_t length = scanner.consumed();
+    last_of_input_ = input_ && &scanner == &input_->scanner && at + length == size;
+    const bool handled = command.argc() == 0 || handle(*this, command);
+    last_of_input_ = false;
     scanner.reset();
     if (!handled) break;  // paused; it is handled when the pause is over
     at += length;
