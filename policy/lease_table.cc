@@ -183,4 +183,13 @@ size_t LeaseTable::keys() const {
   return keys;
 }
 
+size_t LeaseTable::waiting() const {
+  size_t waiting = 0;
+  for (Shard& shard : *shards_) {
+    const std::lock_guard lock(shard.mutex);
+    for (const auto& [key, lease] : shard.leases) waiting += lease.waiting();
+  }
+  return waiting;
+}
+
 }  // namespace corral::policy

@@ -86,6 +86,7 @@ class LeaseTable {
   /// `visit(key, database, lease)` for each that is leased, a shard at a time under its lock.
   void for_each_leased(const std::function<void(std::string_view, uint16_t, const KeyLease&)>& visit) const;
   size_t keys() const;
+  size_t waiting() const;
   /// Leases of this database that are known to be held at a node.
   size_t at_nodes(uint16_t database) const;
   /// The longest time from nil to SET that any key has taken.

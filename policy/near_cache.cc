@@ -225,6 +225,15 @@ void NearCache::lose_link(uint16_t link) {
   drop_link(link);
 }
 
+size_t NearCache::fills() {
+  size_t fills = 0;
+  for (size_t i = 0; i < table_.shards(); ++i) {
+    const auto lock = hold(table_.shard_at(i));
+    fills += fills_[i].under_way.size();
+  }
+  return fills;
+}
+
 NearCache::Totals NearCache::totals() {
   Totals totals;
   for (size_t i = 0; i < table_.shards(); ++i) {

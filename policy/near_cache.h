@@ -197,6 +197,8 @@ class NearCache {
   };
   Totals totals();
   uint64_t memory_bytes() const { return table_.memory_bytes(); }
+  /// Fills under way.
+  size_t fills();
 
  private:
   static constexpr uint8_t kAnyResp = 0;       // of a reply that is the same in both versions

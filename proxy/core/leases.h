@@ -92,6 +92,8 @@ class Leases {
   ~Leases();
 
   policy::LeaseTable& table() { return table_; }
+  /// Reads that wait.
+  size_t waiting() const { return parked_.size(); }
 
   /// Whether what is known is not simply to be given to who reads it.
   bool is_to_be_judged(const policy::StampedeRule& rule, size_t reply_size, uint64_t deadline_ms);

@@ -204,6 +204,11 @@ class Worker {
   }
   bool many_clients() const { return active_clients_ >= kManyClients; }
 
+  // What is under way or waits for its time; all but a few periodic timers is gone when there is nothing to do.
+  uint64_t inflight_bytes() const { return inflight_bytes_; }
+  size_t timers() const { return timers_.size(); }
+  size_t lingering() const { return lingering_.size(); }
+
   void add_inflight_bytes(size_t n) { inflight_bytes_ += n; }
   void remove_inflight_bytes(size_t n) { inflight_bytes_ -= n; }
   void count_blocked(int change) { board_.blocked.fetch_add(static_cast<uint32_t>(change), std::memory_order_relaxed); }

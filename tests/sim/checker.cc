@@ -19,23 +19,18 @@ std::string name(uint32_t client, uint32_t number, const std::string& key = {}) 
   return "client " + std::to_string(client) + " request " + std::to_string(number) + (key.empty() ? "" : " key " + key);
 }
 
+bool is_refusal(std::string_view reply) {
+  static constexpr std::string_view kRefusals[] = {"-TRYAGAIN ", "-CLUSTERDOWN ", "-LOADING ", "-READONLY ",
+                                                   "-MASTERDOWN "};
+  return std::any_of(std::begin(kRefusals), std::end(kRefusals),
+                     [&](std::string_view code) { return reply.starts_with(code); });
+}
+
 bool is_private(const std::string& key) { return key[0] == 'd'; }
 
 bool in_one_slot(const std::vector<std::string>& keys) {
   return std::all_of(keys.begin(), keys.end(),
                      [&](auto& key) { return resp::key_slot(key) == resp::key_slot(keys[0]); });
-}
-
-// "key|client|number|": false if the value is none of ours.
-bool parse_value(std::string_view value, std::string_view& key, uint32_t& client, uint32_t& number) {
-  const size_t first = value.find('|');
-  const size_t second = value.find('|', first + 1);
-  const size_t third = value.find('|', second + 1);
-  if (third == std::string_view::npos || first == std::string_view::npos) return false;
-  key = value.substr(0, first);
-  std::from_chars(value.data() + first + 1, value.data() + second, client);
-  std::from_chars(value.data() + second + 1, value.data() + third, number);
-  return true;
 }
 
 char type_of(OpKind kind) {
@@ -58,6 +53,17 @@ char type_of(OpKind kind) {
 
 }  // namespace
 
+bool parse_value(std::string_view value, std::string_view& key, Writer& writer) {
+  const size_t first = value.find('|');
+  const size_t second = value.find('|', first + 1);
+  const size_t third = value.find('|', second + 1);
+  if (third == std::string_view::npos || first == std::string_view::npos) return false;
+  key = value.substr(0, first);
+  std::from_chars(value.data() + first + 1, value.data() + second, writer.first);
+  std::from_chars(value.data() + second + 1, value.data() + third, writer.second);
+  return true;
+}
+
 std::string make_value(std::string_view key, uint32_t client, uint32_t number, uint32_t padding) {
   std::string value(key);
   value += '|' + std::to_string(client) + '|' + std::to_string(number) + '|';
@@ -71,14 +77,20 @@ void Checker::fail(std::string text) {
   failures_.push_back(std::move(text));
 }
 
-void Checker::on_set(const std::string& key, std::string_view value) {
+// Counters and what Corral itself keeps there are not looked at.
+void Checker::on_written(const std::string& key, const std::string* value, int64_t at_us) {
+  const bool is_logged = key[0] == 'n' || key[0] == 'a';
+  if (!is_logged && (!value || (key[0] != 's' && key[0] != 'd'))) return;
   std::string_view told;
-  uint32_t client = 0, number = 0;
-  if (!parse_value(value, told, client, number) || told != key) return fail("a node was sent a wrong value for " + key);
-  if (is_private(key)) return;
+  Writer writer;
+  if (value && (!parse_value(*value, told, writer) || told != key)) {
+    return fail("a node was sent a wrong value for " + key);
+  }
+  if (is_logged) log_.on_written(key, value ? &writer : nullptr, at_us);
+  if (!value || is_private(key)) return;
   auto& versions = versions_[key];
-  places_[key][{client, number}].push_back(static_cast<int64_t>(versions.size()));
-  versions.push_back({client, number});
+  places_[key][writer].push_back(static_cast<int64_t>(versions.size()));
+  versions.push_back({writer.first, writer.second});
 }
 
 // --- at once, when a reply comes ---
@@ -90,6 +102,7 @@ void Checker::on_reply(uint32_t client, uint32_t number, const Op& op) {
   if (op.kind == OpKind::kEcho && reply.text() != make_value("echo", client, number, op.padding)) {
     return fail(name(client, number) + ": the reply is another's: " + readable(op.reply));
   }
+  if (op.is_logged()) check_logged(client, number, op);
   if (op.kind == OpKind::kGet) check_value(client, number, op.keys[0], op.reply);
   if (op.kind != OpKind::kMget) return;
   const auto elements = reply.elements();
@@ -97,23 +110,55 @@ void Checker::on_reply(uint32_t client, uint32_t number, const Op& op) {
   for (size_t i = 0; i < elements.size(); ++i) check_value(client, number, op.keys[i], elements[i].bytes());
 }
 
+void Checker::on_sent(Op& op) {
+  for (const std::string& key : op.keys) op.sent.push_back(log_.on_sent(op.process, key, loop_.now_us()));
+}
+
+void Checker::check_logged(uint32_t client, uint32_t number, const Op& op) {
+  const KeyLog::Asker asker{op.process, client};
+  const ReplyView reply(op.reply);
+  std::vector<ReplyView> elements = {reply};
+  if (op.kind == OpKind::kMget) elements = reply.elements();
+  for (size_t i = 0; i < op.keys.size(); ++i) {
+    std::string wrong;
+    if (op.kind == OpKind::kDel) {
+      log_.on_removed(asker, op.keys[i], op.sent[i], op.keys.size() == 1 && op.reply == ":1\r\n");
+    } else if (op.is_write()) {
+      log_.on_stored(asker, op.keys[i], op.sent[i], {client, number});
+    } else if (i < elements.size() && elements[i].is_null()) {
+      wrong = log_.on_nothing(asker, op.keys[i], op.sent[i], loop_.now_us());
+    } else if (i < elements.size()) {
+      std::string_view told;
+      Writer writer;
+      if (parse_value(elements[i].text(), told, writer)) wrong = log_.on_value(asker, op.keys[i], op.sent[i], writer);
+    }
+    if (!wrong.empty()) fail(name(client, number, op.keys[i]) + " " + wrong);
+  }
+}
+
 void Checker::check_value(uint32_t client, uint32_t number, std::string_view key, std::string_view element) {
   const ReplyView reply(element);
   if (reply.is_null()) return;
   std::string_view told;
-  uint32_t writer = 0, written = 0;
-  if (!parse_value(reply.text(), told, writer, written) || told != key) {
+  Writer writer;
+  if (!parse_value(reply.text(), told, writer) || told != key) {
     fail(name(client, number, std::string(key)) + ": read another key's value: " + readable(element));
   }
+}
+
+void Checker::on_error(const std::string& who, std::string_view reply, bool writes, bool* in_doubt) {
+  ++errors_;
+  const bool indoubt = reply.starts_with("-INDOUBT ");
+  if (in_doubt) *in_doubt = indoubt;
+  if (allowed_.overtaken && reply.starts_with(kOvertaken)) return;
+  if ((is_refusal(reply) && allowed_.refusals) || (indoubt && allowed_.indoubt && writes)) return;
+  fail(who + ": unexpected error: " + std::string(reply));
 }
 
 void Checker::check_error(uint32_t client, uint32_t number, const Op& op) {
   ++errors_;
   const std::string_view reply = op.reply;
-  static constexpr std::string_view kRefusals[] = {"-TRYAGAIN ", "-CLUSTERDOWN ", "-LOADING ", "-READONLY ",
-                                                   "-MASTERDOWN "};
-  const bool refusal = std::any_of(std::begin(kRefusals), std::end(kRefusals),
-                                   [&](std::string_view code) { return reply.starts_with(code); });
+  const bool refusal = is_refusal(reply);
   const bool indoubt = reply.starts_with("-INDOUBT ");
   // A command cut into parts may be refused in part; which part ran is not told.
   const bool in_part = reply.starts_with("-INDOUBT a part of the keys") && !in_one_slot(op.keys);
@@ -143,10 +188,10 @@ void Checker::check_read(uint32_t client, uint32_t number, const std::string& ke
     return;
   }
   std::string_view told;
-  uint32_t writer = 0, written = 0;
-  if (!parse_value(reply.text(), told, writer, written)) return;
+  Writer writer;
+  if (!parse_value(reply.text(), told, writer)) return;
   int times;
-  const int64_t place = place_of(key, writer, written, times);
+  const int64_t place = place_of(key, writer.first, writer.second, times);
   if (place < 0) return fail(name(client, number, key) + ": read a value that was never written");
   if (place < floor) fail(name(client, number, key) + ": read an older value than before: order lost");
   floor = std::max(floor, place);
@@ -232,6 +277,8 @@ void Checker::check_history(uint32_t client, const History& history) {
       check_counter(client, number, op, counters[op.keys[0]]);
     } else if (is_private(op.keys[0])) {
       check_private(client, number, op, privates);
+    } else if (op.is_logged() && !(op.kind == OpKind::kSet || op.kind == OpKind::kMset)) {
+      continue;  // was checked when it came
     } else if (op.is_write()) {
       for (const std::string& key : op.keys) check_write(client, number, key, op, floor(key));
     } else if (op.answered && op.reply[0] == '$') {

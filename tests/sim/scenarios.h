@@ -25,5 +25,27 @@ Scenario slow_clients();
 Scenario two_workers();
 /// All of it at once.
 Scenario everything();
+/// Keys with TTLs are read and written through the near cache, and past it.
+Scenario near_cache();
+/// Likewise through two processes of two workers.
+Scenario near_two_proxies();
+/// Likewise while slots move, connections break, and nodes forget what they track.
+Scenario near_moving();
+/// Likewise with half-open connections, failovers, and slots that are given away.
+Scenario near_blind();
+/// Cache-aside clients and leases.
+Scenario leases();
+/// Likewise, and what is past its soft TTL is served while one computes, or one computes before.
+Scenario leases_soft();
+/// Leases that hold for two proxies.
+Scenario leases_of_a_fleet();
+/// Leases while connections break, slots move and clients vanish.
+Scenario leases_breaking();
+/// Transactions, queues and channels.
+Scenario sessions();
+/// Likewise while slots move, connections break, replicas take over and clients vanish.
+Scenario sessions_breaking();
+
+const std::vector<Scenario>& all_scenarios();
 
 }  // namespace corral::sim

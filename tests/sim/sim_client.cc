@@ -14,33 +14,31 @@ constexpr int64_t kDozeUs = 20'000;
 
 }  // namespace
 
-SimClient::SimClient(SimLoop& loop, Checker& checker, uint32_t number, ClientPlan plan)
-    : loop_(loop), checker_(checker), number_(number), plan_(std::move(plan)) {
+SimClient::SimClient(SimLoop& loop, Checker& checker, uint32_t process, uint32_t number, ClientPlan plan)
+    : SimPeer(loop, checker, process, number), plan_(std::move(plan)) {
   if (plan_.ending == Ending::kMidway) leaves_at_ = static_cast<uint32_t>(loop.random().below(plan_.requests));
 }
 
 void SimClient::start(SimTransport& transport) {
-  connection_ = &transport.accept(this);
+  SimPeer::start(transport);
   if (plan_.slow_reader) doze();
   go_on();
 }
 
 void SimClient::doze() {
-  if (closed_) return;
   connection_->set_peer_reading(false);
-  loop_.after(loop_.random().between(0, 2 * kDozeUs), [this] {
-    if (closed_) return;
+  later(kDozeUs, [this] {
     connection_->set_peer_reading(true);
-    loop_.after(loop_.random().between(1, 2000), [this] { doze(); });
+    later(1000, [this] { doze(); });
   });
 }
 
 void SimClient::go_on() {
-  if (scheduled_ || ended_ || closed_) return;
+  if (scheduled_ || ended_ || closed()) return;
   scheduled_ = true;
-  loop_.after(loop_.random().between(0, 2 * plan_.think_us), [this] {
+  later(plan_.think_us, [this] {
     scheduled_ = false;
-    if (!ended_ && !closed_) send_some();
+    if (!ended_) send_some();
   });
 }
 
@@ -55,8 +53,8 @@ void SimClient::send_some() {
     history_.push_back(make_op());
     out += encode(history_.back());
   }
-  connection_->send(out);
-  if (history_.size() >= leaves_at_) return go_away();
+  send(out);
+  if (history_.size() >= leaves_at_) return later(1500, [this] { leave(random().chance(50)); });
   if (history_.size() < plan_.requests) return go_on();
   if (plan_.ending != Ending::kHalfClose) return;
   ended_ = true;
@@ -64,33 +62,18 @@ void SimClient::send_some() {
   connection_->finish();
 }
 
-void SimClient::go_away() {
-  loop_.after(loop_.random().between(0, 3000), [this] {
-    if (closed_) return;
-    loop_.trace([&] { return "client " + std::to_string(number_) + " goes away"; });
-    closed_ = true;
-    connection_->leave(loop_.random().chance(50));
-  });
-}
-
-void SimClient::close() {
-  if (closed_) return;
-  closed_ = true;
-  connection_->leave(loop_.random().chance(50));
-}
-
-void SimClient::ask_once_more() {
-  if (closed_ || ended_) return;
+void SimClient::once_more() {
+  if (closed() || ended_) return;
   ++plan_.requests;
   plan_.slow_reader = false;
   connection_->set_peer_reading(true);
   history_.push_back(make_op());
-  connection_->send(encode(history_.back()));
+  send(encode(history_.back()));
 }
 
 std::string SimClient::pick_key(char kind, const std::string& tag) {
   std::string key = std::string(1, kind) + '{' + tag + "}:";
-  if (kind == 's') return key + std::to_string(loop_.random().below(kSharedKeys));
+  if (kind == 's' || kind == 'n') return key + std::to_string(loop_.random().below(kSharedKeys));
   if (kind == 'i') return key + std::to_string(loop_.random().below(2));
   return key + std::to_string(number_) + ':' + std::to_string(loop_.random().below(kPrivateKeys));
 }
@@ -103,8 +86,11 @@ Op SimClient::make_op() {
   Op op;
   op.kind = kMix[random.below(std::size(kMix))];
   op.padding = plan_.padding > 0 ? static_cast<uint32_t>(random.below(plan_.padding)) : 0;
+  op.process = process_;
   if (op.kind == OpKind::kEcho) return op;
   pick_keys(op);
+  if (op.is_logged() && op.kind == OpKind::kSet && random.chance(50)) op.ttl_ms = random.between(1, plan_.near_ttl_ms);
+  if (op.is_logged()) checker_.on_sent(op);
   return op;
 }
 
@@ -113,7 +99,9 @@ void SimClient::pick_keys(Op& op) {
   const bool counts = op.kind == OpKind::kDel || op.kind == OpKind::kExists;
   const bool many = counts || op.kind == OpKind::kMget || op.kind == OpKind::kMset;
   const bool is_private = counts || (op.kind == OpKind::kSet && random.chance(40));
-  const char kind = op.kind == OpKind::kIncr ? 'i' : is_private ? 'd' : 's';
+  const bool may_be_near = op.kind != OpKind::kIncr && op.kind != OpKind::kExists;
+  const bool is_near = may_be_near && plan_.near_percent > 0 && random.chance(plan_.near_percent);
+  const char kind = is_near ? 'n' : op.kind == OpKind::kIncr ? 'i' : is_private ? 'd' : 's';
   const bool one_slot = !plan_.one_key_a_slot && random.chance(60);
   const uint64_t count = many ? 1 + random.below(3) : 1;
   size_t tag = random.below(plan_.tags.size());
@@ -137,54 +125,29 @@ std::string SimClient::encode(const Op& op) const {
     if (op.kind != OpKind::kSet && op.kind != OpKind::kMset) continue;
     args.push_back(values.emplace_back(make_value(key, number_, number, op.padding)));
   }
+  const std::string ttl = std::to_string(op.ttl_ms);
+  if (op.ttl_ms != 0) args.insert(args.end(), {"PX", ttl});
   std::string out;
   resp::append_command(out, args);
-  loop_.trace([&] {
-    return "client " + std::to_string(number_) + " (#" + std::to_string(connection_->id()) + ") request " +
-           std::to_string(number) + ": " + readable(out);
-  });
   return out;
 }
 
-void SimClient::on_bytes(Connection&, std::string_view bytes) {
-  if (closed_) return;
-  input_ += bytes;
-  size_t at = 0;
-  while (at < input_.size()) {
-    const auto status = scanner_.scan(input_.data() + at, input_.size() - at);
-    if (status == resp::ScanStatus::kNeedMore) break;
-    if (status == resp::ScanStatus::kError) {
-      return checker_.fail("client " + std::to_string(number_) +
-                           " was sent what is not RESP: " + readable(input_.substr(at)));
-    }
-    on_reply(std::string_view(input_).substr(at, scanner_.consumed()));
-    at += scanner_.consumed();
-    scanner_.reset();
-  }
-  input_.erase(0, at);
-  go_on();
-}
-
 void SimClient::on_reply(std::string_view reply) {
-  if (answered_ >= history_.size()) {
-    return checker_.fail("client " + std::to_string(number_) + " got a reply to nothing: " + readable(reply));
-  }
+  if (answered_ >= history_.size()) return fail("got a reply to nothing: " + readable(reply));
   Op& op = history_[answered_];
   op.answered = true;
   op.asked_by_then = static_cast<uint32_t>(history_.size());
   op.reply = reply;
-  loop_.trace([&] {
-    return "client " + std::to_string(number_) + " reply " + std::to_string(answered_) + ": " + readable(reply);
-  });
   checker_.on_reply(number_, answered_++, op);
 }
 
-void SimClient::on_closed(Connection&) {
-  if (closed_) return;
-  closed_ = true;
+void SimClient::on_lost() {
   if (ended_ && answered_ == history_.size()) return;
-  checker_.fail("client " + std::to_string(number_) + " was closed with " +
-                std::to_string(history_.size() - answered_) + " requests unanswered");
+  fail("was closed with " + std::to_string(history_.size() - answered_) + " requests unanswered");
+}
+
+std::string SimClient::state() const {
+  return "for request " + std::to_string(answered_) + " of " + std::to_string(history_.size());
 }
 
 }  // namespace corral::sim

@@ -2,15 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "checker.h"
-#include "resp/reply_scanner.h"
-#include "sim_transport.h"
+#include "sim_peer.h"
 
 namespace corral::sim {
 
@@ -27,56 +23,43 @@ struct ClientPlan {
   uint32_t padding = 0;         // bytes, at most, in values
   bool one_key_a_slot = false;  // in each command
   bool slow_reader = false;
+  uint32_t near_percent = 0;  // of commands: on keys of a rule with near_cache, some of them with a TTL
+  int64_t near_ttl_ms = 300;  // at most
   Ending ending = Ending::kStay;
   std::vector<std::string> tags;  // of the keys: one slot each
 };
 
-class SimClient final : public Peer {
+class SimClient final : public SimPeer {
  public:
-  SimClient(SimLoop& loop, Checker& checker, uint32_t number, ClientPlan plan);
+  SimClient(SimLoop& loop, Checker& checker, uint32_t process, uint32_t number, ClientPlan plan);
 
-  void start(SimTransport& transport);
-  /// One request more, for the end of a run.
-  void ask_once_more();
-  void close();
-
-  bool closed() const { return closed_; }
-  /// Has sent all and got all replies, or is gone.
-  bool done() const {
-    return closed_ ||
+  void start(SimTransport& transport) override;
+  void once_more() override;
+  bool done() const override {
+    return closed() ||
            (plan_.ending != Ending::kHalfClose && history_.size() >= plan_.requests && answered_ == history_.size());
   }
+  std::string state() const override;
   const History& history() const { return history_; }
-  uint32_t number() const { return number_; }
-  uint32_t answered() const { return answered_; }
-
-  void on_bytes(Connection& connection, std::string_view bytes) override;
-  void on_closed(Connection& connection) override;
 
  private:
+  void on_reply(std::string_view reply) override;
+  void after_replies() override { go_on(); }
+  void on_lost() override;
   void go_on();
   void send_some();
   void doze();
-  void go_away();
-  void on_reply(std::string_view reply);
   Op make_op();
   void pick_keys(Op& op);
   std::string pick_key(char kind, const std::string& tag);
   std::string encode(const Op& op) const;
 
-  SimLoop& loop_;
-  Checker& checker_;
-  const uint32_t number_;
   ClientPlan plan_;
-  Connection* connection_ = nullptr;
   History history_;
   uint32_t answered_ = 0;
   uint32_t leaves_at_ = UINT32_MAX;  // after so many requests
-  std::string input_;
-  resp::ReplyScanner scanner_;
-  bool closed_ = false;
-  bool ended_ = false;      // has sent its end
-  bool scheduled_ = false;  // go_on() is
+  bool ended_ = false;               // has sent its end
+  bool scheduled_ = false;           // go_on() is
 };
 
 }  // namespace corral::sim

@@ -9,8 +9,9 @@ namespace {
 constexpr int64_t kGossipUs = 20'000;
 constexpr int64_t kDetectionUs = 250'000;  // until a dead master is noticed
 constexpr int64_t kRestartUs = 400'000;
+constexpr int64_t kRestUs = 50'000;  // between two moves of a slot: nobody turns round faster than an ASK is followed
 
-std::vector<std::string> keys_in(const std::map<std::string, std::string>& data, uint16_t slot) {
+std::vector<std::string> keys_in(const Store& data, uint16_t slot) {
   std::vector<std::string> keys;
   for (const auto& [key, value] : data) {
     if (resp::key_slot(key) == slot) keys.push_back(key);
@@ -81,8 +82,10 @@ void SimCluster::move_next(const MigrationPtr& migration) {
   const std::string& key = keys[loop().random().below(keys.size())];
   loop().trace([&] { return "cluster: " + key + " moves to " + std::to_string(to.index()); });
   if (to.data.contains(key)) checker_.fail("both nodes of a moving slot have the key " + key);
-  to.data[key] = from.data[key];
-  from.data.erase(key);
+  if (Entry* entry = from.find(key)) {
+    to.put(key, *entry);
+    from.take_away(key);
+  }
   loop().after(some(migration->pace_us), [this, migration] { move_next(migration); });
 }
 
@@ -91,7 +94,7 @@ void SimCluster::end_migration(const MigrationPtr& migration) {
   const uint16_t slot = migration->slot;
   const auto forget = [this, slot, from = migration->from] {
     node(from).migrating.erase(slot);
-    migrations_.erase(slot);
+    loop().after(kRestUs, [this, slot] { migrations_.erase(slot); });
   };
   node(migration->to).importing.erase(slot);
   if (migration->cancel) return forget();
@@ -105,7 +108,8 @@ void SimCluster::end_migration(const MigrationPtr& migration) {
 
 void SimCluster::set_owner(uint16_t slot, int owner) {
   owners_[slot] = owner;
-  node(owner).learn_owner(slot, owner, ++epochs_[slot]);
+  epochs_[slot] = ++epoch_;
+  node(owner).learn_owner(slot, owner, epochs_[slot]);
 }
 
 void SimCluster::tell(int to, uint16_t slot, int64_t delay_us) {
@@ -113,6 +117,40 @@ void SimCluster::tell(int to, uint16_t slot, int64_t delay_us) {
     node(to).learn_owner(slot, owner, epoch);
   };
   delay_us == 0 ? news() : loop().after(delay_us, news);
+}
+
+// SETSLOT NODE without MIGRATE: what was in the slot is gone, and no client is told.
+bool SimCluster::give_away(uint16_t slot, int to) {
+  const int from = owners_[slot];
+  if (from == to || migrations_.contains(slot) || failing_.contains(from) || failing_.contains(to)) return false;
+  if (!node(from).alive || !node(to).alive || node(to).master != kNobody) return false;
+  loop().trace([&] { return "cluster: slot " + std::to_string(slot) + " is given to " + std::to_string(to); });
+  for (const std::string& key : keys_in(node(from).data, slot)) {
+    Entry* entry = node(from).find(key);
+    if (!entry) continue;
+    const bool is_lost = key[0] == 'n' || key[0] == 'a';  // the others are to be kept, for what is checked of them
+    is_lost ? checker_.on_written(key, nullptr, loop().now_us()) : node(to).put(key, *entry);
+    node(from).data.erase(key);
+  }
+  set_owner(slot, to);
+  tell(from, slot, 0);
+  for (const auto& each : nodes_) tell(each->index(), slot, some(kGossipUs));
+  return true;
+}
+
+std::optional<std::string> SimCluster::run_directly(const Args& args) {
+  const uint16_t slot = resp::key_slot(args[1]);
+  int at = owners_[slot];
+  if (failing_.contains(at) || !node(at).alive) return {};
+  const auto migration = migrations_.find(slot);
+  const bool moves = migration != migrations_.end() && node(at).migrating.contains(slot);
+  if (moves && !node(at).find(args[1])) at = migration->second->to;
+  loop().trace([&] {
+    std::string text = "directly, at node " + std::to_string(at) + ":";
+    for (const std::string& arg : args) text += ' ' + readable(arg);
+    return text;
+  });
+  return node(at).run_directly(args);
 }
 
 // --- replicas take over ---
@@ -150,7 +188,8 @@ bool SimCluster::fail_over(int master, bool crash, bool silently) {
 void SimCluster::take_over(int from, int to, bool crash) {
   loop().trace([&] { return "cluster: node " + std::to_string(to) + " takes over from " + std::to_string(from); });
   SimNode &old = node(from), &next = node(to);
-  next.data = std::exchange(old.data, {});
+  for (auto& [key, entry] : std::exchange(old.data, {})) next.put(key, std::move(entry));
+  old.unblock_all();
   next.master = kNobody;
   old.master = to;
   old.read_only = !crash;
@@ -169,6 +208,7 @@ void SimCluster::take_over(int from, int to, bool crash) {
       node(index).down = false;
       if (index != from) return;
       node(index).read_only = false;
+      node(index).flush_tracking();  // it has got its master's data
       failing_.erase(index);
     });
   }
@@ -192,8 +232,8 @@ void SimCluster::come_back(int index) {
 std::map<std::string, std::string> SimCluster::contents() {
   std::map<std::string, std::string> all;
   for (const auto& each : nodes_) {
-    for (const auto& [key, value] : each->data) {
-      if (!all.emplace(key, value).second) checker_.fail("two nodes have the key " + key);
+    for (const auto& [key, entry] : each->data) {
+      if (!all.emplace(key, entry.text).second) checker_.fail("two nodes have the key " + key);
     }
   }
   return all;

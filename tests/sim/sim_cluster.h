@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -41,6 +42,12 @@ class SimCluster {
   bool migrate(uint16_t slot, int to, int64_t pace_us, bool cancel);
   bool migrating() const { return !migrations_.empty(); }
 
+  /// A slot has another owner at once, and what was cached in it is gone. False if that cannot be now.
+  bool give_away(uint16_t slot, int to);
+
+  /// Somebody past the proxy runs a command on one key. Nothing if its owner cannot be reached right now.
+  std::optional<std::string> run_directly(const Args& args);
+
   /// A master's replica takes over. The master dies (`crash`; it comes back as a replica later) or steps down. False if
   /// that cannot be now.
   bool fail_over(int master, bool crash, bool silently);
@@ -52,6 +59,7 @@ class SimCluster {
   std::string password;
   bool tryagain_when_migrating = true;  // Redis 7.0; before, the migrating node said ASK
   bool knows_shards = true;             // Redis 7.0; before, CLUSTER SLOTS
+  size_t tracking_limit = 0;            // keys that a node remembers for clients; 0: all
 
  private:
   using MigrationPtr = std::shared_ptr<Migration>;
@@ -69,6 +77,7 @@ class SimCluster {
   std::vector<std::unique_ptr<SimNode>> nodes_;
   std::vector<int> owners_;       // the truth
   std::vector<uint32_t> epochs_;  // of each slot's owner
+  uint32_t epoch_ = 1;            // the newest
   std::map<uint16_t, MigrationPtr> migrations_;
   std::set<int> failing_;
 };

@@ -1,5 +1,6 @@
 #include "sim_transport.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -8,7 +9,7 @@ namespace corral::sim {
 namespace {
 
 constexpr int64_t kGatherUs = 60;  // how long events wait for others at most
-constexpr int64_t kWallClockUs = 1'700'000'000'000'000;
+constexpr int64_t kPostUs = 400;   // likewise what is posted to another worker
 
 Connection* connection(core::Socket* socket) { return static_cast<Connection*>(socket); }
 
@@ -32,11 +33,16 @@ void SimTransport::wake_after(int64_t delay_us) {
 void SimTransport::take_turn() {
   wake_us_ = -1;
   worker_->begin_turn(start_ms_ + static_cast<uint64_t>(loop().now_us() / 1000));
-  for (const auto& work : std::exchange(inbox_, {})) work(*worker_);
+  while (!inbox_.empty() && inbox_.front().arrives_us <= loop().now_us()) {
+    const auto work = std::move(inbox_.front().work);
+    inbox_.pop_front();
+    work(*worker_);
+  }
   for (const auto& action : std::exchange(ready_, {})) action();
   const uint32_t wait_ms = worker_->end_turn();
   // A turn at once is one a little later: time must go on.
   wake_after(wait_ms == 0 ? 1 : int64_t{wait_ms} * 1000);
+  if (!inbox_.empty()) wake_after(inbox_.front().arrives_us - loop().now_us());
   if (!ready_.empty()) wake_after(loop().random().between(1, kGatherUs));
 }
 
@@ -73,9 +79,12 @@ void SimTransport::set_reading(core::Socket* socket, bool reading) { connection(
 void SimTransport::close(core::Socket* socket) { connection(socket)->close(); }
 
 void SimTransport::post(uint32_t worker, std::function<void(core::Worker&)> work) {
+  // Another worker is in the middle of something, and looks there when that is done.
   SimTransport& other = *transports_[worker];
-  other.inbox_.push_back(std::move(work));
-  other.wake_after(loop().random().between(1, kGatherUs));
+  int64_t arrives_us = loop().now_us() + loop().random().between(1, kPostUs);
+  if (!other.inbox_.empty()) arrives_us = std::max(arrives_us, other.inbox_.back().arrives_us);
+  other.inbox_.push_back({arrives_us, std::move(work)});
+  other.wake_after(arrives_us - loop().now_us());
 }
 
 uint64_t SimTransport::clock_ms() { return start_ms_ + static_cast<uint64_t>(loop().now_us() / 1000); }

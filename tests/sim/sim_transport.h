@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -13,6 +15,8 @@ namespace corral::sim {
 
 class SimTransport final : public core::Transport {
  public:
+  static constexpr int64_t kWallClockUs = 1'700'000'000'000'000;  // when virtual time begins
+
   /// `start_ms`: what the worker's clock shows at the beginning. `transports`: of all workers, for post().
   SimTransport(SimNetwork& network, const std::vector<std::unique_ptr<SimTransport>>& transports, uint64_t seed,
                uint64_t start_ms)
@@ -48,7 +52,11 @@ class SimTransport final : public core::Transport {
   Random random_;
   const uint64_t start_ms_;
   std::vector<std::function<void()>> ready_;
-  std::vector<std::function<void(core::Worker&)>> inbox_;
+  struct Mail {
+    int64_t arrives_us;
+    std::function<void(core::Worker&)> work;
+  };
+  std::deque<Mail> inbox_;
   int64_t wake_us_ = -1;  // of the turn that is due next; -1: none
   uint64_t wake_number_ = 0;
   bool halted_ = false;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "proxy/core/leases.h"
 #include "resp/slot.h"
 
 namespace corral::sim {
@@ -12,6 +13,9 @@ constexpr int kMasters = 3;
 constexpr int64_t kSecondUs = 1'000'000;
 // After the last fault: a request waits for its turn, for its timeout and for a connection's at most.
 constexpr int64_t kGraceUs = 4 * kSecondUs;
+constexpr int64_t kPushUs = 30'000;            // what is on its way, however it is cut
+constexpr int64_t kTimersUs = 11 * kSecondUs;  // the topology's refresh interval, which its timers last at most
+constexpr size_t kPeriodicTimers = 4;          // of a worker: the heartbeats', the topology's
 
 }  // namespace
 
@@ -27,9 +31,27 @@ Simulation::Simulation(const Scenario& scenario, uint64_t seed, bool tracing)
   cluster_.tryagain_when_migrating = random().chance(70);
   cluster_.knows_shards = random().chance(80);
   if (random().chance(20)) cluster_.password = "secret";
+  if (scenario.tracking_overflows) cluster_.tracking_limit = 1 + random().below(6);
+  set_bounds();
   make_tags();
-  make_core(seed);
+  make_proxies(seed);
   make_clients();
+}
+
+// How late what was written past a proxy may be seen, and how long a read may wait.
+void Simulation::set_bounds() {
+  checker_.log().bound_us = kPushUs;
+  const bool hidden = scenario_.hang_every_us != 0 || scenario_.failover_every_us != 0 ||
+                      scenario_.give_away_every_us != 0 || scenario_.migration_every_us != 0;
+  if (hidden) checker_.log().bound_us += scenario_.max_staleness_ms * 1000;
+  for (const auto& rule : scenario_.rules) {
+    if (!rule.stampede) continue;
+    checker_.leases().times.lease_us = rule.stampede->lease_ms * 1000;
+    checker_.leases().times.wait_us = rule.stampede->wait_ms * 1000;
+    checker_.leases().times.wait_shared_us = rule.stampede->wait_shared_ms * 1000;
+    checker_.leases().times.for_all = rule.stampede->scope == "cluster" && scenario_.is_calm();
+    checker_.leases().times.slack_us = kPushUs;
+  }
 }
 
 // Hash tags, each of a slot of its own.
@@ -44,25 +66,34 @@ void Simulation::make_tags() {
 
 config::Settings Simulation::settings() {
   config::Settings made;
-  made.guard.del = "del";  // the simulated nodes know no UNLINK
+  made.guard.del = random().chance(50) ? "del" : "unlink";
   made.upstream.seeds.clear();
   for (int i = 0; i < kMasters; ++i) made.upstream.seeds.push_back(cluster_.node(i).address());
   made.upstream.request_timeout_ms = scenario_.request_timeout_ms;
   made.upstream.connect_timeout_ms = std::min<int64_t>(scenario_.request_timeout_ms, 1000);
   made.upstream.password = cluster_.password;
   made.limits = scenario_.limits;
+  made.near_cache.max_staleness_ms = scenario_.max_staleness_ms;
+  made.near_cache.memory_bytes = scenario_.near_memory_bytes;
+  made.rules = scenario_.rules;
   return made;
 }
 
-void Simulation::make_core(uint64_t seed) {
-  process_ = std::make_unique<core::Process>(settings(), scenario_.workers, 1, std::string(40, '0'));
+void Simulation::make_proxies(uint64_t seed) {
   // Sometimes the worker's 32-bit clock wraps during the run.
   const uint64_t start_ms = random().chance(25) ? 0xFFFFFFFF - random().below(3000) : 1000 + random().below(1000000);
-  for (uint32_t i = 0; i < scenario_.workers; ++i) {
-    transports_.push_back(std::make_unique<SimTransport>(network_, transports_, seed * 31 + i, start_ms));
-    workers_.push_back(std::make_unique<core::Worker>(*process_, *transports_.back(), i, start_ms));
+  for (uint32_t number = 0; number < scenario_.processes; ++number) {
+    proxies_.push_back(std::make_unique<Proxy>());
+    Proxy& proxy = *proxies_.back();
+    const std::string run_id(40, static_cast<char>('0' + number));
+    proxy.process = std::make_unique<core::Process>(settings(), scenario_.workers, 1, run_id);
+    for (uint32_t i = 0; i < scenario_.workers; ++i) {
+      const uint64_t own_seed = seed * 31 + number * 7 + i;
+      proxy.transports.push_back(std::make_unique<SimTransport>(network_, proxy.transports, own_seed, start_ms));
+      proxy.workers.push_back(std::make_unique<core::Worker>(*proxy.process, *proxy.transports[i], i, start_ms));
+    }
+    for (uint32_t i = 0; i < scenario_.workers; ++i) proxy.transports[i]->start(proxy.workers[i].get());
   }
-  for (uint32_t i = 0; i < scenario_.workers; ++i) transports_[i]->start(workers_[i].get());
 }
 
 ClientPlan Simulation::plan_for(uint32_t number) {
@@ -76,89 +107,58 @@ ClientPlan Simulation::plan_for(uint32_t number) {
   return plan;
 }
 
+void Simulation::add(std::unique_ptr<SimPeer> peer) {
+  const auto number = static_cast<uint32_t>(peers_.size());
+  peers_.push_back(std::move(peer));
+  const uint64_t worker = random().below(scenario_.workers);
+  loop_.after(random().between(0, 30'000),
+              [this, number, worker] { peers_[number]->start(*proxies_[process_of(number)]->transports[worker]); });
+}
+
+template <typename Kind>
+void Simulation::make_actors(uint32_t count) {
+  for (uint32_t i = 0; i < count; ++i) {
+    const auto number = static_cast<uint32_t>(peers_.size());
+    ActorPlan plan = scenario_.actors;
+    plan.tags = tags_;
+    plan.calm = scenario_.is_calm();
+    plan.vanishes = scenario_.clients_vanish;
+    auto made = std::make_unique<Kind>(loop_, checker_, process_of(number), number, plan);
+    if constexpr (std::is_same_v<Kind, Transactor>) transactors_.push_back(made.get());
+    if constexpr (std::is_same_v<Kind, Subscriber>) subscribers_.push_back(made.get());
+    add(std::move(made));
+  }
+}
+
 void Simulation::make_clients() {
   for (uint32_t number = 0; number < scenario_.clients; ++number) {
-    clients_.push_back(std::make_unique<SimClient>(loop_, checker_, number, plan_for(number)));
-    loop_.after(random().between(0, 30'000),
-                [this, number] { clients_[number]->start(*transports_[number % scenario_.workers]); });
+    auto made = std::make_unique<SimClient>(loop_, checker_, process_of(number), number, plan_for(number));
+    clients_.push_back(made.get());
+    add(std::move(made));
   }
-}
-
-// --- what goes wrong ---
-
-void Simulation::repeat(int64_t every_us, std::function<void()> action) {
-  if (every_us == 0) return;
-  loop_.after(random().between(0, 2 * every_us), [this, every_us, action] {
-    if (loop_.now_us() > scenario_.faults_us) return;
-    action();
-    repeat(every_us, action);
-  });
-}
-
-void Simulation::start_faults() {
-  repeat(scenario_.migration_every_us, [this] { start_migration(); });
-  repeat(scenario_.failover_every_us, [this] { start_failover(); });
-  repeat(scenario_.break_every_us, [this] { break_some(false); });
-  repeat(scenario_.hang_every_us, [this] { break_some(true); });
-  repeat(scenario_.refuse_every_us, [this] { refuse_for_a_while(); });
-  repeat(scenario_.down_every_us, [this] { refuse_everything_for_a_while(); });
-}
-
-void Simulation::start_migration() {
-  const auto masters = cluster_.masters();
-  if (masters.empty()) return;
-  const std::string& tag = tags_[random().below(tags_.size())];
-  const int to = masters[random().below(masters.size())];
-  cluster_.migrate(resp::key_slot(tag), to, scenario_.migration_pace_us,
-                   scenario_.migrations_cancel && random().chance(30));
-}
-
-void Simulation::start_failover() {
-  const auto masters = cluster_.masters();
-  if (masters.empty()) return;
-  const bool crash = random().chance(60);
-  cluster_.fail_over(masters[random().below(masters.size())], crash, crash && random().chance(40));
-}
-
-void Simulation::break_some(bool hang) {
-  std::vector<Connection*> candidates;
-  for (const auto& each : network_.connections()) {
-    if (each->serves_node()) candidates.push_back(each.get());
-  }
-  if (candidates.empty()) return;
-  Connection& chosen = *candidates[random().below(candidates.size())];
-  if (!hang) return chosen.break_off(random().chance(50));
-  chosen.hang(random().between(1000, 3 * scenario_.request_timeout_ms * 1000), random().chance(70));
-}
-
-void Simulation::refuse_for_a_while() {
-  SimNode& node = cluster_.node(static_cast<int>(random().below(static_cast<uint64_t>(cluster_.size()))));
-  node.refusing = true;
-  loop_.after(random().between(0, 100'000), [&node] { node.refusing = false; });
-}
-
-void Simulation::refuse_everything_for_a_while() {
-  SimNode& node = cluster_.node(static_cast<int>(random().below(static_cast<uint64_t>(cluster_.size()))));
-  bool& refusal = random().chance(50) ? node.upset_down : node.upset_loading;
-  refusal = true;
-  loop_.after(random().between(0, 50'000), [&refusal] { refusal = false; });
+  make_actors<CacheAside>(scenario_.cache_asides);
+  make_actors<Transactor>(scenario_.transactors);
+  make_actors<Producer>(scenario_.producers);
+  make_actors<Consumer>(scenario_.consumers);
+  make_actors<Publisher>(scenario_.publishers);
+  make_actors<Subscriber>(scenario_.subscribers);
 }
 
 // --- the run ---
 
 bool Simulation::clients_done() const {
-  return std::all_of(clients_.begin(), clients_.end(), [](const auto& client) { return client->done(); });
+  return std::all_of(peers_.begin(), peers_.end(), [](const auto& peer) { return peer->done(); });
 }
 
 void Simulation::run_until_answered(const std::string& what) {
-  const int64_t limit = loop_.now_us() + 3 * scenario_.request_timeout_ms * 1000 + kGraceUs +
+  const int64_t rounds_us = scenario_.actors.rounds * 4 * (scenario_.actors.think_us + scenario_.actors.compute_us);
+  const int64_t limit = loop_.now_us() + 3 * scenario_.request_timeout_ms * 1000 + kGraceUs + 10 * rounds_us +
                         (scenario_.plan.slow_reader ? 30 * kSecondUs : 0);
   loop_.run_until(limit, [this] { return checker_.failed() || clients_done(); });
   if (checker_.failed() || clients_done()) return;
-  for (const auto& client : clients_) {
-    if (client->done()) continue;
-    checker_.fail(what + ": client " + std::to_string(client->number()) + " still waits, for request " +
-                  std::to_string(client->answered()) + " of " + std::to_string(client->history().size()));
+  for (const auto& peer : peers_) {
+    if (peer->done()) continue;
+    checker_.fail(what + ": client " + std::to_string(peer->number()) + " still waits, " + peer->state());
   }
 }
 
@@ -172,45 +172,101 @@ Outcome Simulation::run() {
   if (!checker_.failed()) {
     checker_.allow_nothing();
     for (int i = 0; i < 5; ++i) {
-      for (const auto& client : clients_) client->ask_once_more();
+      for (const auto& peer : peers_) peer->once_more();
     }
     run_until_answered("when all was well again");
   }
-  if (!checker_.failed()) {
-    for (const auto& client : clients_) client->close();
-    loop_.run_until(loop_.now_us() + 2 * kSecondUs, [] { return false; });
-    check_quiet();
-    check_data();
+  if (!checker_.failed()) end_clients();
+  Outcome outcome{checker_.failures(), 0, 0, 0, {}, {}};
+  for (const auto& proxy : proxies_) {
+    for (const auto& transport : proxy->transports) transport->halt();
+    for (const auto& worker : proxy->workers) worker->stop();
+    const auto totals = proxy->process->totals();
+    for (size_t i = 0; i < totals.size(); ++i) {
+      if (outcome.counters.size() == i) outcome.counters.emplace_back(totals[i].first, 0);
+      outcome.counters[i].second += totals[i].second;
+    }
   }
-  for (const auto& transport : transports_) transport->halt();
-  for (const auto& worker : workers_) worker->stop();
-  Outcome outcome{checker_.failures(), loop_.hash(), 0, checker_.errors(), {}, loop_.traced()};
-  for (const auto& client : clients_) outcome.requests += client->history().size();
-  for (const auto& [name, value] : process_->totals()) outcome.counters.emplace_back(name, value);
+  outcome.hash = loop_.hash();
+  outcome.errors = checker_.errors();
+  outcome.trace = loop_.traced();
+  for (const SimClient* client : clients_) outcome.requests += client->history().size();
   return outcome;
 }
 
-// Nothing is left behind: clients, held requests, requests under way.
+// --- the end: nothing is left behind ---
+
+void Simulation::end_clients() {
+  for (const Subscriber* subscriber : subscribers_) const_cast<Subscriber*>(subscriber)->check_complete();
+  for (const auto& peer : peers_) peer->close();
+  const int64_t leases_us = checker_.leases().times.lease_us * 2;
+  loop_.run_until(loop_.now_us() + kTimersUs + leases_us, [] { return false; });
+  // The heartbeats come and go: between them there must be a time when nothing is under way.
+  loop_.run_until(loop_.now_us() + kSecondUs, [this] { return is_idle(); });
+  check_quiet();
+  check_data();
+}
+
+bool Simulation::is_idle() const {
+  size_t under_way = 0;
+  for (const auto& proxy : proxies_) {
+    for (const auto& worker : proxy->workers) {
+      worker->for_each_link([&](core::Link& link) { under_way += link.in_flight(); });
+      under_way += worker->inflight_bytes();
+    }
+  }
+  return under_way == 0;
+}
+
 void Simulation::check_quiet() {
-  for (const auto& worker : workers_) {
-    const std::string which = "worker " + std::to_string(worker->index());
-    if (!worker->sessions().empty()) checker_.fail(which + " still has sessions");
-    if (worker->holds().size() > 0) checker_.fail(which + " still holds requests");
-    if (worker->backlogged()) checker_.fail(which + " still counts bytes under way");
-    worker->for_each_link([&](core::Link& link) {
-      if (link.in_flight() > 0) checker_.fail(which + " still has requests under way to " + link.address().host);
+  for (const auto& proxy : proxies_) {
+    for (const auto& worker : proxy->workers) {
+      check_worker(*worker, "worker " + std::to_string(worker->index()));
+    }
+    core::Process& process = *proxy->process;
+    if (process.clients() != 0) checker_.fail("the process still counts clients");
+    if (process.blocked_clients() != 0) checker_.fail("the process still counts blocked clients");
+    if (process.near_cache()->fills() != 0) checker_.fail("a fill of the near cache is still under way");
+    if (process.leases().waiting() != 0) checker_.fail("somebody is still said to wait for a lease");
+    process.leases().for_each_leased([&](std::string_view key, uint16_t, const policy::KeyLease&) {
+      checker_.fail("there is still a lease of " + std::string(key));
     });
   }
-  if (process_->clients() != 0) checker_.fail("the process still counts clients");
+}
+
+void Simulation::check_worker(core::Worker& worker, const std::string& which) {
+  if (!worker.sessions().empty()) checker_.fail(which + " still has sessions");
+  if (worker.lingering() > 0) checker_.fail(which + " still has sessions that have been closed");
+  if (worker.holds().size() > 0) checker_.fail(which + " still holds requests");
+  if (worker.inflight_bytes() > 0) checker_.fail(which + " still counts bytes under way");
+  if (worker.leases().waiting() > 0) checker_.fail(which + " still keeps readers waiting");
+  if (worker.timers() > kPeriodicTimers) {
+    checker_.fail(which + " still has " + std::to_string(worker.timers()) + " timers");
+  }
+  worker.for_each_link([&](core::Link& link) {
+    if (link.in_flight() > 0) checker_.fail(which + " still has requests under way to " + link.address().host);
+  });
 }
 
 void Simulation::check_data() {
   std::map<std::string, int64_t> counters;
+  int64_t watched = 0;
   for (const auto& [key, value] : cluster_.contents()) {
     if (key[0] == 'i') counters[key] = std::stoll(value);
+    if (key[0] == 'w') watched = std::stoll(value);
   }
-  for (const auto& client : clients_) checker_.check_history(client->number(), client->history());
+  for (const SimClient* client : clients_) checker_.check_history(client->number(), client->history());
   checker_.check_counters(counters);
+  checker_.check_lists();
+  uint64_t least = 0, most = 0;
+  for (const Transactor* one : transactors_) {
+    least += one->increments();
+    most += one->increments() + one->in_doubt();
+  }
+  if (static_cast<uint64_t>(watched) < least || static_cast<uint64_t>(watched) > most) {
+    checker_.fail("the watched counter is " + std::to_string(watched) + ", not " + std::to_string(least) + " to " +
+                  std::to_string(most));
+  }
 }
 
 }  // namespace corral::sim

@@ -10,6 +10,7 @@
 #include "config/settings.h"
 #include "proxy/core/process.h"
 #include "proxy/core/worker.h"
+#include "sim_actor.h"
 #include "sim_client.h"
 #include "sim_cluster.h"
 #include "sim_loop.h"
@@ -21,11 +22,14 @@ namespace corral::sim {
 /// What a scenario is made of. Intervals are averages in microseconds; 0: never.
 struct Scenario {
   std::string name;
-  uint32_t workers = 1;
+  uint32_t processes = 1;
+  uint32_t workers = 1;  // of each process
   bool replicas = false;
   uint32_t clients = 6;
   uint32_t tags = 5;  // slots that the keys are in
   ClientPlan plan;
+  uint32_t cache_asides = 0, transactors = 0, producers = 0, consumers = 0, publishers = 0, subscribers = 0;
+  ActorPlan actors;
   bool clients_vanish = false;  // some go away midway, some half close
   int64_t faults_us = 300'000;  // for so long the cluster and the network are disturbed
 
@@ -37,12 +41,25 @@ struct Scenario {
   int64_t hang_every_us = 0;
   int64_t refuse_every_us = 0;  // a node takes no connections for a while
   int64_t down_every_us = 0;    // a node refuses everything for a while
+  // Past the proxies:
+  int64_t direct_every_us = 0;     // a key under a rule is written
+  int64_t give_away_every_us = 0;  // a slot has another owner without its keys
+  bool tracking_overflows = false;
 
   uint32_t chop_percent = 20;
   size_t window = 64 * 1024;
   int64_t request_timeout_ms = 5000;
   config::LimitSettings limits;
+  int64_t max_staleness_ms = 1000;
+  uint64_t near_memory_bytes = 1 << 20;
+  std::vector<config::RuleSettings> rules;
   Allowed allowed;
+
+  /// Nothing goes wrong with connections and nodes.
+  bool is_calm() const {
+    return failover_every_us == 0 && break_every_us == 0 && hang_every_us == 0 && refuse_every_us == 0 &&
+           down_every_us == 0 && migration_every_us == 0 && give_away_every_us == 0 && !plan.slow_reader;
+  }
 };
 
 struct Outcome {
@@ -59,23 +76,42 @@ class Simulation {
   Outcome run();
 
  private:
+  /// A process of Corral.
+  struct Proxy {
+    std::unique_ptr<core::Process> process;
+    std::vector<std::unique_ptr<SimTransport>> transports;
+    std::vector<std::unique_ptr<core::Worker>> workers;
+  };
+
   void make_tags();
   config::Settings settings();
-  void make_core(uint64_t seed);
+  void make_proxies(uint64_t seed);
   void make_clients();
+  void set_bounds();
   ClientPlan plan_for(uint32_t number);
+  template <typename Kind>
+  void make_actors(uint32_t count);
+  void add(std::unique_ptr<SimPeer> peer);
+  uint32_t process_of(uint32_t number) const { return number % scenario_.processes; }
+
+  // simulation_faults.cc
   /// Calls `action` about every `every_us` while faults last.
   void repeat(int64_t every_us, std::function<void()> action);
   void start_faults();
   void start_migration();
   void start_failover();
+  void give_away();
+  void write_directly();
   void break_some(bool hang);
   void refuse_for_a_while();
   void refuse_everything_for_a_while();
 
   bool clients_done() const;
   void run_until_answered(const std::string& what);
+  void end_clients();
+  bool is_idle() const;
   void check_quiet();
+  void check_worker(core::Worker& worker, const std::string& which);
   void check_data();
   Random& random() { return loop_.random(); }
 
@@ -84,11 +120,13 @@ class Simulation {
   SimNetwork network_;
   Checker checker_;
   SimCluster cluster_;
-  std::unique_ptr<core::Process> process_;
-  std::vector<std::unique_ptr<SimTransport>> transports_;
-  std::vector<std::unique_ptr<core::Worker>> workers_;
-  std::vector<std::unique_ptr<SimClient>> clients_;
+  std::vector<std::unique_ptr<Proxy>> proxies_;
+  std::vector<std::unique_ptr<SimPeer>> peers_;
+  std::vector<SimClient*> clients_;  // of them
+  std::vector<Transactor*> transactors_;
+  std::vector<Subscriber*> subscribers_;
   std::vector<std::string> tags_;
+  uint32_t direct_values_ = 0;
 };
 
 }  // namespace corral::sim
