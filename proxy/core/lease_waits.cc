@@ -185,6 +185,10 @@ void Leases::wake_promoted(uint64_t number, const SessionLeases::Held& lease, bo
     return wake(key, std::move(wakes));
   }
   if (ask_first) return ask(std::move(read), {}, lease.serial);
+  if (!is_held(lease)) {  // it has ended while the news were on their way
+    read->tries = 0;
+    return read_again(std::move(read));
+  }
   hold(*read, lease.serial);
   answer_nil(*read);
 }
