@@ -23,7 +23,7 @@ std::string encode(std::initializer_list<std::string_view> words) {
 Stage::Client connect_from(Stage& stage, const std::string& peer) {
   auto& socket = stage.transport.sockets.emplace_back(std::make_unique<FakeSocket>());
   Stage::Client client{socket.get(), nullptr};
-  stage.turn([&] { client.session = stage.worker.accept(client.socket, {peer, "192.0.2.2:6380"}); });
+  stage.turn([&] { client.session = stage.worker.accept(client.socket, {peer, "192.0.2.2:6380", -1, true}); });
   client.socket->endpoint = client.session;
   return client;
 }
