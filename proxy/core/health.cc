@@ -14,6 +14,8 @@ namespace {
 
 constexpr uint32_t kProbeGapMs = 500;  // between probes of one node for the sake of silent connections
 
+constexpr uint32_t kRefreshMs = 250;
+
 // It is there, but serves nobody.
 bool serves_nobody(std::string_view reply) {
   using resp::RefusalKind;
@@ -149,7 +151,9 @@ void Health::probe_idle(Link& link) {
   link.send(request, frame(link.node()));
 }
 
+// Another node may take over from one that was given up: that is not to be noticed late.
 void Health::tick() {
+  bool given_up = false;
   for (size_t i = 0; i < nodes_.size(); ++i) {
     if (nodes_[i].breaker.closed()) continue;
     const auto node = static_cast<NodeId>(i);
@@ -158,7 +162,11 @@ void Health::tick() {
     } else if (!nodes_[i].probing && nodes_[i].breaker.begin_probe(worker_.now_ms())) {
       probe(node);
     }
+    given_up |= !nodes_[i].breaker.closed();
   }
+  if (!given_up || worker_.now_ms() - refreshed_ms_ < kRefreshMs) return;
+  refreshed_ms_ = worker_.now_ms();
+  worker_.refresh_topology();
 }
 
 }  // namespace corral::core

@@ -60,6 +60,7 @@ class Health {
 
   Worker& worker_;
   std::vector<Node> nodes_;  // by NodeId
+  uint32_t refreshed_ms_ = 0;
 };
 
 }  // namespace corral::core

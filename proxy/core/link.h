@@ -107,6 +107,9 @@ class Link final : public Endpoint {
   /// Requests are not to wait for the node any more (health.h); it answers again.
   void on_node_given_up();
   void on_node_back();
+  /// The node takes no writes any more: if it is known by a name, that may stand for another one by now. The
+  /// connection is made anew as soon as nothing is under way.
+  void doubt_address();
   /// Nothing is under way, and nothing has been for so long.
   bool unused_since(uint32_t now_ms, uint32_t ms) const;
   /// Answers or holds all that is under way and closes; for failures that the core itself finds.
@@ -137,6 +140,7 @@ class Link final : public Endpoint {
   size_t consume(const char* data, size_t size);
   void fail_for_size();
   void check_silence(uint32_t now_ms);
+  bool is_doubtful(uint32_t now_ms) const;
   void expire_requests(uint32_t now_ms);
   static std::string told_reason(std::string_view reason);
   void prove();
@@ -183,6 +187,8 @@ class Link final : public Endpoint {
   bool hurried_ = false;   // passing: others have waited long enough
   bool detached_ = false;  // not shared any more: gone when nothing is under way
   uint32_t passing_since_ms_ = 0;
+  bool doubted_ = false;  // its address
+  uint32_t doubted_ms_ = 0;
   uint32_t wrote_ms_ = 0;  // when bytes were last taken, while feeding
 };
 

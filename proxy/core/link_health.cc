@@ -13,6 +13,7 @@ namespace {
 constexpr uint32_t kFirstBackoffMs = 20, kMostBackoffMs = 500;  // windows
 constexpr uint32_t kIdleMs = 10'000;     // a link on which nothing has come for so long is probed
 constexpr int64_t kMostSilentMs = 1000;  // likewise one with a read under way; less if requests may take less
+constexpr uint32_t kResolvedMs = 2000;   // a name that was resolved so lately is not resolved again
 constexpr size_t kMostReason = 200;      // bytes of a node's words that are told
 constexpr size_t kSlowReply = 4u << 20;  // a reply of more may take its time, as long as it comes
 
@@ -33,7 +34,9 @@ void Link::check_timeouts(uint32_t now_ms) {
       if (now_ms - state_since_ms_ > limits.connect_timeout_ms) fail("connecting timed out");
       return;
     case State::kReady:
-      if (passing_) {
+      if (is_doubtful(now_ms)) {
+        fail("its name may have another address by now");
+      } else if (passing_) {
         check_passing(now_ms);
       } else if (feeding_ && blocked_ && now_ms - wrote_ms_ > limits.request_timeout_ms) {
         fail("the node does not read");
@@ -80,6 +83,20 @@ void Link::expire_requests(uint32_t now_ms) {
   }
 }
 
+void Link::doubt_address() {
+  const std::string& host = address_.host;
+  const bool is_name =
+      host.find_first_not_of("0123456789.") != std::string::npos && host.find_first_of("/:") == std::string::npos;
+  const uint32_t now_ms = worker_.now_ms();
+  if (doubted_ || !is_name || now_ms - state_since_ms_ < kResolvedMs || !worker_.is_shared(*this)) return;
+  doubted_ = true;
+  doubted_ms_ = now_ms;
+}
+
+bool Link::is_doubtful(uint32_t now_ms) const {
+  return doubted_ && (pendings_.empty() || now_ms - doubted_ms_ > kMostSilentMs);
+}
+
 void Link::on_node_answered(uint32_t probed_ms) {
   if (state_ != State::kReady || passing_ || feeding_ || pendings_.empty()) return;
   const Pending& front = pendings_.front();
@@ -124,7 +141,7 @@ void Link::fail(std::string_view reason) {
   const std::string why = told_reason(reason);  // it may point into what is cleared below
   if (socket_) worker_.transport().close(socket_);
   socket_ = nullptr;
-  blocked_ = feeding_ = false;
+  blocked_ = feeding_ = doubted_ = false;
   scanner_.reset();
   tail_ = {};
   told_scripts_.forget();

@@ -137,7 +137,9 @@ std::vector<NodeId> ClusterSource::choose_nodes() {
   std::vector<NodeId> nodes;
   Process& process = worker_.process();
   if (answered_) {
-    for (const auto& master : worker_.map().masters) nodes.push_back(master.id);
+    for (const auto& master : worker_.map().masters) {
+      if (!worker_.control_link_failing(master.id)) nodes.push_back(master.id);  // a round waits for all that it asks
+    }
     for (size_t i = nodes.size(); i > 1; --i) std::swap(nodes[i - 1], nodes[worker_.transport().random() % i]);
   }
   if (nodes.size() > kAskedAtOnce) nodes.resize(kAskedAtOnce);

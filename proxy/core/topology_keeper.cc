@@ -44,10 +44,7 @@ void TopologyKeeper::start_round() {
   started_ms_ = worker_.now_ms();
   again_ = false;
   asking_ = true;
-  const uint32_t number = ++round_;
-  worker_.after(kRoundMs, [this, number] {
-    if (asking_ && round_ == number) source_->conclude();
-  });
+  if (!limited_) conclude_after(kRoundMs);
   source_->ask([this](const std::optional<ClusterView>& view) { finish_round(view); });
 }
 
@@ -65,9 +62,28 @@ void TopologyKeeper::finish_round(const std::optional<ClusterView>& view) {
   }
   ask_facts();
   if (again_) return request_refresh();
-  const uint32_t number = ++timer_;
-  worker_.after(source_->pace().interval_ms, [this, number] {
-    if (number == timer_) request_refresh();
+  if (!timed_) refresh_after(source_->pace().interval_ms);
+}
+
+// As below, there is one timer for all rounds.
+void TopologyKeeper::conclude_after(uint32_t delay_ms) {
+  limited_ = true;
+  worker_.after(delay_ms, [this] {
+    limited_ = false;
+    if (!asking_ || worker_.stopping()) return;
+    const uint32_t since = worker_.now_ms() - started_ms_;
+    since >= kRoundMs ? source_->conclude() : conclude_after(kRoundMs - since);
+  });
+}
+
+// There is one timer, however many rounds there are for other reasons.
+void TopologyKeeper::refresh_after(uint32_t delay_ms) {
+  timed_ = true;
+  worker_.after(delay_ms, [this] {
+    timed_ = false;
+    if (worker_.stopping()) return;
+    const uint32_t interval = source_->pace().interval_ms, since = worker_.now_ms() - started_ms_;
+    since >= interval ? request_refresh() : refresh_after(interval - since);
   });
 }
 

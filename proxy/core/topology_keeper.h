@@ -28,6 +28,8 @@ class TopologyKeeper {
  private:
   void start_round();
   void finish_round(const std::optional<ClusterView>& view);
+  void refresh_after(uint32_t delay_ms);
+  void conclude_after(uint32_t delay_ms);
   void ask_facts();
 
   Worker& worker_;
@@ -39,8 +41,8 @@ class TopologyKeeper {
   uint32_t facts_asked_ms_ = 0;
   uint32_t failures_ = 0;    // rounds in a row without an answer
   uint32_t started_ms_ = 0;  // the last round
-  uint32_t round_ = 0;       // its number
-  uint32_t timer_ = 0;       // number of the latest periodic timer
+  bool timed_ = false;       // the periodic timer runs
+  bool limited_ = false;     // that by which a round is to end
 };
 
 }  // namespace corral::core

@@ -235,6 +235,7 @@ bool Worker::on_upstream_error(Link& link, const Link::Pending& pending, std::st
       break;
     default:
       if (refusal.kind != RefusalKind::kTryAgain && refusal.kind != RefusalKind::kLoading) refresh_topology();
+      if (refusal.kind == RefusalKind::kReadOnly && one_owner_) link.doubt_address();
       if (request.flags & kScript) return false;
   }
   holds_.add_refused(link, pending, refusal, reply);

@@ -143,6 +143,8 @@ class Worker {
   Health& health() { return health_; }
   /// The worker's own connection to a node (RESP2) is ready.
   bool control_link_ready(NodeId node) const;
+  /// It has failed, and has not been ready since.
+  bool control_link_failing(NodeId node) const;
 
   /// It will end soon.
   void prefetch_touch(const Touch& touch) const;

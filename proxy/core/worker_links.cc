@@ -37,6 +37,11 @@ bool Worker::control_link_ready(NodeId node) const {
   return node < links.size() && links[node] && links[node]->ready();
 }
 
+bool Worker::control_link_failing(NodeId node) const {
+  const LinksByNode& links = control_links_[0];
+  return node < links.size() && links[node] && links[node]->failures() > 0;
+}
+
 void Worker::for_each_control_link(const std::function<void(Link&)>& visit) {
   for (auto& links : control_links_) {
     for (size_t node = 0; node < links.size(); ++node) {

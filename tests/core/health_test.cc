@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "faulty_nodes.h"
+#include "proxy/core/topology_source.h"
 #include "resp/slot.h"
 
 namespace corral::core {
@@ -222,6 +223,61 @@ TEST_F(DeadShard, ABusyNodeSaysSoAndIsWaitedFor) {
   stage.taken(kNodeA);
   stage.answer(kNodeA, "-BUSY Redis is busy running a script.\r\n");
   EXPECT_FALSE(busy.closed);
+}
+
+// --- a name that stands for another node ---
+
+/// One server, known by a name; it has become a replica, and the name that of the new master.
+struct MovedName : testing::Test {
+  static config::Settings settings() {
+    config::Settings settings;
+    settings.upstream.mode = "standalone";
+    settings.upstream.seeds = {kNamed};
+    return settings;
+  }
+  void serve(const config::Address& address) {
+    const ClusterView view = view_of_one_owner("standalone", address);
+    stage.turn([&] { stage.worker.set_map(stage.process.publish(view, stage.transport.wall_us)); });
+    stage.client_sends(client, "GET bar\r\n");
+    stage.accept(address, 31);
+    stage.answer(address, "$-1\r\n");
+    stage.pass(3000);
+    stage.received(client);
+    stage.taken(address);
+  }
+  static inline const config::Address kNamed{"redis.example", 6379};
+  Stage stage{settings()};
+  const Stage::Client client = stage.connect_client();
+};
+
+TEST_F(MovedName, IsResolvedAgainWhenTheNodeTakesNoWrites) {
+  serve(kNamed);
+  FakeSocket& old = stage.link(kNamed);
+  stage.client_sends(client, "SET bar 1\r\n");
+  for (int i = 0; i < 1000 && !old.closed; ++i) {
+    if (!take_commands(old.written).empty())
+      say(stage, old, "-READONLY You can't write against a read only replica.\r\n");
+    stage.pass(1);
+  }
+  EXPECT_TRUE(old.closed);
+  stage.pass(600);
+  stage.accept(kNamed, 32);
+  EXPECT_EQ(stage.taken(kNamed), Commands{"SET bar 1"});
+  stage.answer(kNamed, "+OK\r\n");
+  EXPECT_EQ(stage.received(client), "+OK\r\n");
+  EXPECT_EQ(stage.count(&Stats::indoubt), 0u);
+}
+
+TEST_F(MovedName, AnAddressOfNumbersIsNot) {
+  serve(kNodeA);
+  FakeSocket& old = stage.link(kNodeA);
+  stage.client_sends(client, "SET bar 1\r\n");
+  for (int i = 0; i < 5; ++i) {
+    say(stage, old, "-READONLY You can't write against a read only replica.\r\n");
+    stage.pass(600);
+    ASSERT_FALSE(old.closed);
+    if (take_commands(old.written).empty()) break;
+  }
 }
 
 // --- nodes that are gone ---

@@ -2,9 +2,11 @@
 // rest is served, and they are found again.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <fstream>
 
 #include "forwarder.h"
+#include "support/background.h"
 #include "support/cluster.h"
 #include "support/corral.h"
 
@@ -79,36 +81,95 @@ TEST(HalfOpenTest, a_read_is_answered_over_a_new_connection_before_its_time_is_o
 
 // A name whose address changes, as that of a server that is replaced. The program gets a hosts file of its own, in a
 // mount namespace.
-TEST(NameTest, a_name_that_changes_its_address_is_resolved_again) {
-  try {
-    if (run({"unshare", "--mount", "--map-root-user", "true"}).status != 0) GTEST_SKIP() << "needs user namespaces";
-  } catch (const std::runtime_error&) {
-    GTEST_SKIP() << "needs unshare";
+class NameTest : public ::testing::Test {
+ protected:
+  static bool can_run() {
+    try {
+      return run({"unshare", "--mount", "--map-root-user", "true"}).status == 0;
+    } catch (const std::runtime_error&) {
+      return false;
+    }
   }
-  TempDir dir;
-  const auto hosts = dir.path() / "hosts", program = dir.path() / "corral";
-  const auto name_is = [&](const std::string& address) {
-    std::ofstream(hosts) << address << " moving.example\n127.0.0.1 localhost\n";
-  };
-  name_is("127.0.0.1");
-  std::ofstream(program) << "#!/bin/sh\nexec unshare --mount --map-root-user sh -c 'mount --bind \"" << hosts.string()
-                         << "\" /etc/hosts && exec \"" << corral_binary() << "\" \"$@\"' sh \"$@\"\n";
-  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
-  RedisServer first;
-  first.command("SET", "who", "first");
-  const std::string port = std::to_string(first.port());
-  Process second({"redis-server", "--port", port, "--bind", "127.0.0.2", "--save", "", "--dir", dir.path().string()},
-                 dir.path() / "second.log");
-  setenv("CORRAL_BINARY", program.c_str(), 1);
-  Corral corral({.upstream = "moving.example:" + port, .settings = kStandalone});
-  unsetenv("CORRAL_BINARY");
-  Client client = corral.connect();
-  EXPECT_TRUE(eventually([&] { return client.command("GET", "who").text == "first"; }));
+  void SetUp() override {
+    if (!can_run()) GTEST_SKIP() << "needs unshare and user namespaces";
+    name_is("127.0.0.1");
+    const auto program = dir_.path() / "corral";
+    std::ofstream(program) << "#!/bin/sh\nexec unshare --mount --map-root-user sh -c 'mount --bind \""
+                           << hosts_.string() << "\" /etc/hosts && exec \"" << corral_binary()
+                           << "\" \"$@\"' sh \"$@\"\n";
+    std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+    first_ = std::make_unique<RedisServer>();
+    first_->command("SET", "who", "first");
+    port_ = std::to_string(first_->port());
+    second_ = std::make_unique<Process>(std::vector<std::string>{"redis-server", "--port", port_, "--bind", "127.0.0.2",
+                                                                 "--save", "", "--dir", dir_.path().string()},
+                                        dir_.path() / "second.log");
+    setenv("CORRAL_BINARY", program.c_str(), 1);
+    corral_ = std::make_unique<Corral>(CorralOptions{.upstream = "moving.example:" + port_, .settings = kStandalone});
+    unsetenv("CORRAL_BINARY");
+  }
+  void name_is(const std::string& address) {
+    std::ofstream(hosts_) << address << " moving.example\n127.0.0.1 localhost\n";
+  }
+  void is_served_by_the_second() {
+    Client client = corral_->connect();
+    EXPECT_TRUE(eventually([&] { return client.command("SET", "who", "second") == Reply::status("OK"); }));
+    EXPECT_EQ(client.command("GET", "who").text, "second");
+  }
+
+  TempDir dir_;
+  const std::filesystem::path hosts_ = dir_.path() / "hosts";
+  std::unique_ptr<RedisServer> first_;
+  std::string port_;
+  std::unique_ptr<Process> second_;
+  std::unique_ptr<Corral> corral_;
+};
+
+TEST_F(NameTest, is_resolved_again_when_its_server_is_gone) {
+  EXPECT_TRUE(eventually([&] { return corral_->connect().command("GET", "who").text == "first"; }));
   name_is("127.0.0.2");
-  first.kill();
-  EXPECT_TRUE(eventually([&] { return client.command("SET", "who", "second") == Reply::status("OK"); }));
-  EXPECT_EQ(client.command("GET", "who").text, "second");
+  first_->kill();
+  is_served_by_the_second();
 }
+
+TEST_F(NameTest, is_resolved_again_when_its_server_is_a_replica_now) {
+  EXPECT_TRUE(eventually([&] { return corral_->connect().command("GET", "who").text == "first"; }));
+  name_is("127.0.0.2");
+  EXPECT_EQ(first_->command("REPLICAOF", "127.0.0.2", port_), Reply::status("OK"));
+  is_served_by_the_second();
+}
+
+// A failover that Redis has completed is noticed at once, however the old master went.
+class TakeOverTest : public ::testing::TestWithParam<bool> {};
+
+TEST_P(TakeOverTest, requests_succeed_within_a_second_of_the_election) {
+  RedisCluster cluster({.replicas_per_master = 1, .node_timeout_ms = 2000});
+  Corral corral({.upstream = cluster.seeds(), .settings = kTimes});
+  corral.wait_until_serving();
+  const std::string key = tag_of_slot(5) + "k";
+  Client client = corral.connect();
+  ASSERT_EQ(client.command("SET", key, "v"), Reply::status("OK"));
+  const bool hangs = GetParam();
+  hangs ? cluster.node(0).pause() : cluster.node(0).kill();
+  Clock::time_point elected;
+  std::atomic<bool> is_elected = false;
+  Background watcher([&](Background::Stop stop) {
+    while (!stop && !is_elected) {
+      if (cluster.owner_seen_by(1, 5) != 3) continue;
+      elected = Clock::now();
+      is_elected = true;
+    }
+  });
+  EXPECT_TRUE(eventually([&] { return client.command("SET", key, "w") == Reply::status("OK"); }));
+  const auto served = Clock::now();
+  watcher.finish();
+  if (is_elected) {  // else Corral has heard of it before the node that was watched
+    EXPECT_LT(std::chrono::duration<double>(served - elected).count(), 1.0);
+  }
+  if (hangs) cluster.node(0).resume();
+}
+
+INSTANTIATE_TEST_SUITE_P(Hangs, TakeOverTest, ::testing::Bool());
 
 }  // namespace
 }  // namespace corral::test

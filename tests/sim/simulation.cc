@@ -238,16 +238,21 @@ void Simulation::check_worker(core::Worker& worker, const std::string& which) {
   if (!worker.sessions().empty()) checker_.fail(which + " still has sessions");
   if (worker.lingering() > 0) checker_.fail(which + " still has sessions that have been closed");
   if (worker.holds().size() > 0) checker_.fail(which + " still holds requests");
-  if (worker.inflight_bytes() > 0) checker_.fail(which + " still counts bytes under way");
   if (worker.leases().waiting() > 0) checker_.fail(which + " still keeps readers waiting");
   if (worker.timers() > kPeriodicTimers) {
     checker_.fail(which + " still has " + std::to_string(worker.timers()) + " timers");
   }
-  worker.for_each_link([&](core::Link& link) {
-    uint32_t of_clients = 0;  // a probe may be under way
-    for (uint32_t i = 0; i < link.in_flight(); ++i) of_clients += link.pending(i).request.session != nullptr;
-    if (of_clients > 0) checker_.fail(which + " still has requests under way to " + link.address().host);
-  });
+  uint64_t of_probes = 0;  // such may be under way at any time
+  const auto look = [&](core::Link& link) {
+    for (uint32_t i = 0; i < link.in_flight(); ++i) {
+      const core::Link::Pending& pending = link.pending(i);
+      if (pending.request.session) checker_.fail(which + " still has requests under way to " + link.address().host);
+      of_probes += pending.size;
+    }
+  };
+  worker.for_each_link(look);
+  worker.for_each_control_link(look);
+  if (worker.inflight_bytes() > of_probes) checker_.fail(which + " still counts bytes under way");
 }
 
 void Simulation::check_data() {
