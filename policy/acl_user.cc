@@ -136,7 +136,6 @@ bool AclUser::may_receive(std::string_view channel, bool is_pattern) const {
 std::string AclUser::describe() const {
   std::string text = enabled_ ? "on " : "off ";
   if (no_password_) text += "nopass ";
-  text += "sanitize-payload ";  // as Redis tells of every user that has not lost it; none loses it here
   for (const std::string& hash : passwords_) text += '#' + hash + ' ';
   text += selectors_.front().describe();
   for (size_t i = 1; i < selectors_.size(); ++i) text += " (" + selectors_[i].describe() + ')';
