@@ -24,8 +24,6 @@ constexpr std::string_view kChannelAfterAll =
     "'resetchannels' to start with an empty list of channels";
 constexpr std::string_view kFirstArgOfSubcommand = "Allowing first-arg of a subcommand is not supported";
 
-constexpr uint32_t kAllCategories = ~0u;
-
 bool has_spaces(std::string_view text) {
   return text.find_first_of(std::string_view(" \t\n\v\f\r\0", 7)) != std::string_view::npos;
 }

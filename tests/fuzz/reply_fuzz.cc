@@ -1,8 +1,9 @@
 // Replies: parts make no difference, kept or passed on; a whole reply can be walked with ReplyView, whose elements lie
-// in it one after the other; parse_refusal reads any line.
+// in it one after the other; parse_refusal reads any line; of RESP2 hiredis reads the same.
 #include <algorithm>
 #include <string>
 
+#include "../resp/reply_model.h"
 #include "fuzz_input.h"
 #include "resp/refusal.h"
 #include "resp/reply_scanner.h"
@@ -71,6 +72,43 @@ void walk(const ReplyView& view, std::string_view within) {
   if (view.is_aggregate() && !view.elements().empty()) check(rest.empty(), "the last element ends its aggregate");
 }
 
+// What hiredis reads otherwise, or does not read at all: types of RESP3, numbers and lengths that it takes more or less
+// literally, replies nested deeper than it goes, and the null that it knows one of only.
+bool same_for_hiredis(const ReplyView& view, int depth) {
+  if (view.bytes().empty() || std::string_view("+-:$*").find(view.type()) == std::string_view::npos || depth > 7) {
+    return false;
+  }
+  if (view.type() == ':') {
+    const auto number = view.integer();
+    if (!number || std::to_string(*number) != view.text()) return false;
+  }
+  const auto elements = view.elements();
+  return std::all_of(elements.begin(), elements.end(),
+                     [&](const ReplyView& element) { return same_for_hiredis(element, depth + 1); });
+}
+
+test::ReplyTree with_one_null(test::ReplyTree tree) {
+  if (tree.null) tree.type = '$';
+  for (test::ReplyTree& element : tree.elements) element = with_one_null(element);
+  return tree;
+}
+
+void ask_hiredis(std::string_view bytes) {
+  const ReplyView view(bytes);
+  const bool attributes = bytes[0] == '|' || bytes.find("\n|") != bytes.npos;
+  if (attributes || !same_for_hiredis(view, 0)) return;
+  const std::unique_ptr<redisReader, decltype(&redisReaderFree)> reader(redisReaderCreate(), redisReaderFree);
+  void* reply = nullptr;
+  check(redisReaderFeed(reader.get(), bytes.data(), bytes.size()) == REDIS_OK, "hiredis has memory");
+  const int status = redisReaderGetReply(reader.get(), &reply);
+  if (status != REDIS_OK) std::fprintf(stderr, "hiredis: %s\n", reader->errstr);
+  check(status == REDIS_OK && reply != nullptr, "hiredis reads it");
+  const bool same = test::tree_of(*static_cast<redisReply*>(reply)) == with_one_null(test::tree_of(view));
+  freeReplyObject(reply);
+  check(same, "hiredis reads the same");
+  check(reader->pos == reader->len, "and reads all of it");
+}
+
 void run(FuzzInput input) {
   std::string_view rest = input.bytes();
   ReplyScanner scanner;
@@ -85,6 +123,7 @@ void run(FuzzInput input) {
     const ExactCopy reply(rest.substr(0, whole.consumed));
     const std::string_view bytes(reply.data(), whole.consumed);
     walk(ReplyView(bytes), bytes);
+    ask_hiredis(bytes);
     rest.remove_prefix(whole.consumed);
   }
 }

@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "glob_model.h"
 #include "support.h"
 
 namespace corral::policy {
@@ -92,46 +93,6 @@ TEST(Glob, ManyStarsOnALongTextTakeNoExponentialTime) {
   EXPECT_FALSE(glob_match(pattern, std::string(20'000, 'a')));
 }
 
-// The pattern's grammar read straight down; exponential, so for short ones only. Written after stringmatchlen.
-bool naive_class(std::string_view& pattern, char c) {
-  pattern.remove_prefix(1);
-  const bool negated = pattern.starts_with('^');
-  if (negated) pattern.remove_prefix(1);
-  bool found = false;
-  while (!pattern.empty() && pattern[0] != ']') {
-    if (pattern[0] == '\\' && pattern.size() >= 2) {
-      found = found || pattern[1] == c;
-      pattern.remove_prefix(2);
-    } else if (pattern.size() >= 3 && pattern[1] == '-') {
-      const auto [low, high] = std::minmax(pattern[0], pattern[2]);
-      found = found || (low <= c && c <= high);
-      pattern.remove_prefix(3);
-    } else {
-      found = found || pattern[0] == c;
-      pattern.remove_prefix(1);
-    }
-  }
-  if (!pattern.empty()) pattern.remove_prefix(1);
-  return found != negated;
-}
-
-bool naive_match(std::string_view pattern, std::string_view text) {
-  if (pattern.empty()) return text.empty();
-  if (pattern[0] == '*') {
-    for (size_t taken = 0; taken <= text.size(); ++taken) {
-      if (naive_match(pattern.substr(1), text.substr(taken))) return true;
-    }
-    return false;
-  }
-  if (text.empty()) return false;
-  const char c = text[0];
-  text.remove_prefix(1);
-  if (pattern[0] == '[') return naive_class(pattern, c) && naive_match(pattern, text);
-  if (pattern[0] == '?') return naive_match(pattern.substr(1), text);
-  if (pattern[0] == '\\' && pattern.size() >= 2) pattern.remove_prefix(1);
-  return pattern[0] == c && naive_match(pattern.substr(1), text);
-}
-
 std::string random_text(std::mt19937_64& random, std::string_view alphabet, size_t longest) {
   std::string text(test::below(random, longest + 1), ' ');
   for (char& c : text) c = alphabet[test::below(random, alphabet.size())];
@@ -144,7 +105,7 @@ TEST(Glob, AgreesWithANaiveMatcherOnRandomPatterns) {
   for (int i = 0; i < 300'000; ++i) {
     const std::string pattern = random_text(random, "ab*?[]^-\\", 9);
     const std::string text = random_text(random, i % 4 == 0 ? "ab*?[]^-\\" : "ab", 7);
-    const bool expected = naive_match(pattern, text);
+    const bool expected = test::naive_match(pattern, text);
     matches += expected;
     ASSERT_EQ(glob_match(pattern, text), expected) << "pattern \"" << pattern << "\" text \"" << text << '"';
   }
