@@ -110,6 +110,7 @@ std::string Acl::add(const AclLine& line) {
     return "user '" + line.user + "': " + std::string(kDuplicate);
   }
   AclUser user(line.user);
+  user.apply("reset");
   for (size_t i = 0; i < line.rules.size(); ++i) {
     if (const auto error = user.apply(line.rules[i]); !error.empty()) return shown(line, i, error);
   }

@@ -42,7 +42,9 @@ std::string_view AclUser::apply(std::string_view rule) {
     selectors_.resize(1);
   } else if (same_word(rule, "reset")) {
     reset();
-  } else if (!rule.empty() && !same_word(rule, "sanitize-payload")) {
+  } else if (same_word(rule, "sanitize-payload")) {
+    sanitizes_ = true;
+  } else if (!rule.empty()) {
     error = selectors_.front().apply(rule);
   }
   const auto all = [](const AclSelector& selector) { return selector.unrestricted(); };
@@ -82,6 +84,7 @@ std::string_view AclUser::add_selector(std::string_view rules) {
 
 void AclUser::reset() {
   enabled_ = no_password_ = false;
+  sanitizes_ = true;
   passwords_.clear();
   selectors_ = std::vector<AclSelector>(1);
 }
@@ -136,6 +139,7 @@ bool AclUser::may_receive(std::string_view channel, bool is_pattern) const {
 std::string AclUser::describe() const {
   std::string text = enabled_ ? "on " : "off ";
   if (no_password_) text += "nopass ";
+  if (sanitizes_) text += "sanitize-payload ";
   for (const std::string& hash : passwords_) text += '#' + hash + ' ';
   text += selectors_.front().describe();
   for (size_t i = 1; i < selectors_.size(); ++i) text += " (" + selectors_[i].describe() + ')';

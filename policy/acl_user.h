@@ -23,6 +23,8 @@ class AclUser {
   const std::string& name() const { return name_; }
   bool enabled() const { return enabled_; }
   bool needs_no_password() const { return no_password_; }
+  /// Was made by rules that begin anew, as those of ACL files: Redis 7.0 tells `sanitize-payload` of these only.
+  bool sanitizes() const { return sanitizes_; }
   /// SHA-256, in hex.
   const std::vector<std::string>& passwords() const { return passwords_; }
   /// Whether a client that gives this password is this user.
@@ -56,6 +58,7 @@ class AclUser {
   bool enabled_ = false;
   bool no_password_ = false;
   bool unrestricted_ = false;
+  bool sanitizes_ = false;  // is only told
   std::vector<std::string> passwords_;
   std::vector<AclSelector> selectors_ = std::vector<AclSelector>(1);
 };

@@ -107,9 +107,10 @@ void local_acl_getuser(Session& session, const Command& command) {
   }
   resp::append_map(out, 6, resp);
   resp::append_bulk(out, "flags");
-  resp::append_set(out, user->needs_no_password() ? 2 : 1, resp);
+  resp::append_set(out, 1u + user->needs_no_password() + user->sanitizes(), resp);
   resp::append_bulk(out, user->enabled() ? "on" : "off");
   if (user->needs_no_password()) resp::append_bulk(out, "nopass");
+  if (user->sanitizes()) resp::append_bulk(out, "sanitize-payload");
   resp::append_bulk(out, "passwords");
   resp::append_array(out, user->passwords().size());
   for (const std::string& hash : user->passwords()) resp::append_bulk(out, hash);

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "../policy/glob_model.h"
+#include "glob_model.h"
 #include "fuzz_input.h"
 #include "policy/glob.h"
 #include "policy/rule_book.h"

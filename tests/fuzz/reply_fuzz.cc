@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string>
 
-#include "../resp/reply_model.h"
+#include "reply_model.h"
 #include "fuzz_input.h"
 #include "resp/refusal.h"
 #include "resp/reply_scanner.h"

@@ -36,7 +36,7 @@ TEST(AclUser, AsItIsMadeMayDoNothing) {
   const AclUser user = make_user("");
   EXPECT_FALSE(user.enabled());
   EXPECT_FALSE(user.accepts(""));
-  EXPECT_EQ(user.describe(), "off resetchannels -@all");
+  EXPECT_EQ(user.describe(), "off sanitize-payload resetchannels -@all");
   EXPECT_EQ(dry_run(user, "PING"), "This user has no permissions to run the 'ping' command");
   EXPECT_EQ(dry_run(user, "AUTH x"), "OK") << "who may do nothing may become another";
   EXPECT_EQ(dry_run(user, "QUIT"), "OK");
@@ -185,13 +185,13 @@ TEST(AclUser, CommandsThatTheTableLacksAreJudgedByTheLastRuleThatSpeaksOfThem) {
 
 TEST(AclUser, TellsItsRulesAsTheyWouldBeGivenAgain) {
   EXPECT_EQ(make_user("on >pw ~a:* %R~b %W~c &ch +@all -@dangerous +CONFIG|get (+get ~x)").describe(),
-            "on #" + std::string(kHash) +
+            "on sanitize-payload #" + std::string(kHash) +
                 " ~a:* %R~b %W~c resetchannels &ch +@all -@dangerous +config|get (~x resetchannels -@all +get)");
   EXPECT_EQ(Acl().default_user().describe(), "on nopass ~* &* +@all");
   EXPECT_EQ(make_user("+get -get +get +config|get +config ~a %R~a").describe(),
-            "off ~a resetchannels -@all +get +config");
+            "off sanitize-payload ~a resetchannels -@all +get +config");
   EXPECT_EQ(make_user("%R~a %W~a +select|0 +select|0 +@Read").describe(),
-            "off ~a resetchannels -@all +select|0 +@read");
+            "off sanitize-payload ~a resetchannels -@all +select|0 +@read");
 }
 
 TEST(Acl, RulesThatAreNoneAreRefusedInRedisWords) {
@@ -251,7 +251,7 @@ TEST(Acl, DefaultUserIsWhatItsLineSays) {
   EXPECT_EQ(acl.add("user default on >pw ~*"), "");
   EXPECT_TRUE(acl.default_is_configured());
   EXPECT_FALSE(acl.default_user().is_open());
-  EXPECT_EQ(acl.default_user().describe(), "on #" + std::string(kHash) + " ~* resetchannels -@all");
+  EXPECT_EQ(acl.default_user().describe(), "on sanitize-payload #" + std::string(kHash) + " ~* resetchannels -@all");
   EXPECT_EQ(acl.authenticate("default", "x"), nullptr);
   EXPECT_EQ(acl.authenticate("default", "pw"), &acl.default_user());
   EXPECT_EQ(acl.authenticate("nobody", "pw"), nullptr);
