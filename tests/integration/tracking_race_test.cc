@@ -4,6 +4,7 @@
 // CORRAL_SEED repeats a run as far as threads let it, CORRAL_STEPS makes it longer.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <iostream>
 
 #include "caching_client.h"
@@ -58,30 +59,34 @@ class TrackingRaceTest : public ::testing::Test {
     {
       Background writer([&](Background::Stop stop) { write(stop, seed_ + 1); });
       for (uint64_t i = 0; i < steps_; ++i) {
-        for (auto& client : clients_) client->step(random_, keys_);
+        step_all();
         if (i % 50 == 25) shake(i / 50);
       }
     }
     Background writer([&](Background::Stop stop) { write(stop, seed_ + 2); });
-    for (int i = 0; i < 20; ++i) {
-      for (auto& client : clients_) client->step(random_, keys_);
-    }
+    for (int i = 0; i < 20; ++i) step_all();
     writer.finish();
     expect_nothing_stale();
+  }
+
+  void step_all() {
+    size_t kept = 0;
+    for (auto& client : clients_) {
+      client->step(random_, keys_);
+      kept += client->kept().size();
+    }
+    most_kept_ = std::max(most_kept_, kept);
   }
 
   void expect_nothing_stale() {
     cluster_.wait_until_agreed();
     Client asks = others_.connect();
     std::string stale;
-    size_t kept = 0;
     const bool fresh = eventually([&] {
       stale.clear();
-      kept = 0;
       for (auto& client : clients_) {
         client->drain();
         for (const auto& [key, value] : client->kept()) {
-          ++kept;
           const Reply now = asks.command("GET", key);
           if (now != value) {
             stale += client->name() + " has " + key + " = " + to_string(value) + ", not " + to_string(now) + "\n";
@@ -91,7 +96,7 @@ class TrackingRaceTest : public ::testing::Test {
       return stale.empty();
     });
     EXPECT_TRUE(fresh) << stale;
-    EXPECT_GT(kept, clients_.size()) << "they do keep something";
+    EXPECT_GT(most_kept_, clients_.size()) << "they do keep something";
     for (auto& client : clients_) EXPECT_GT(client->invalidations(), 0u) << client->name();
   }
 
@@ -103,6 +108,7 @@ class TrackingRaceTest : public ::testing::Test {
   Corral others_{{.upstream = cluster_.seeds(), .workers = 1, .settings = kSettings}};
   std::vector<std::string> keys_;
   std::vector<std::unique_ptr<CachingClient>> clients_;
+  size_t most_kept_ = 0;  // by all of them together
 };
 
 TEST_F(TrackingRaceTest, what_is_kept_is_what_the_cluster_has) {
