@@ -116,7 +116,8 @@ InfoLines merge_info_section(const std::vector<std::string>& infos, std::string_
   std::vector<std::pair<std::string, std::vector<std::string>>> of_all;
   for (const std::string& info : infos) {
     for (auto& [name, value] : info_section(info, title)) {
-      auto known = std::find_if(of_all.begin(), of_all.end(), [&](const auto& one) { return one.first == name; });
+      auto known =
+          std::find_if(of_all.begin(), of_all.end(), [&wanted = name](const auto& one) { return one.first == wanted; });
       if (known == of_all.end()) known = of_all.insert(of_all.end(), {name, {}});
       known->second.push_back(std::move(value));
     }

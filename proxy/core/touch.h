@@ -25,7 +25,10 @@ class Touch {
   explicit operator bool() const { return kind_ != kNone; }
   bool is_read() const { return kind_ >= kRead; }
   policy::NearTouched read() const { return {what_, kind_ & (kRead - 1)}; }
-  NearTouch* object() const { return std::bit_cast<NearTouch*>(what_); }
+  NearTouch* object() const {
+    const uint64_t what = what_;  // bit_cast takes a reference, to what is aligned
+    return std::bit_cast<NearTouch*>(what);
+  }
 
  private:
   static constexpr uint32_t kNone = 0, kObject = 1;
