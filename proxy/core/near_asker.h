@@ -40,6 +40,11 @@ inline bool concerns(const policy::Rule& rule, const resp::CommandSpec& spec) {
   return rule.near || may_be_judged(rule, spec);
 }
 
+/// Whether reads under this rule may be passed by when the cache is narrowed: nothing but a near cache is wanted.
+inline bool may_pass(const policy::Rule& rule) {
+  return rule.near && !rule.stampede && rule.on_upstream_error == policy::OnUpstreamError::kError;
+}
+
 template <class Target>
 class Near::Asker {
  public:

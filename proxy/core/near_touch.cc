@@ -94,7 +94,18 @@ NearTouch* NearTouches::begin_read(Session& session) {
 Touch NearTouches::begin_read(policy::NearTouched key, Session& session) {
   session.near_reads.begin();
   session.near_reads.mark(key.hash);
+  passing_ += key.era != 0;
   return Touch(key);
+}
+
+void NearTouches::pass(NearTouch& touch, uint64_t hash, uint32_t era, Session& session) {
+  ++passing_;
+  touch.add({.hash = hash, .era = era}, session);
+}
+
+void NearTouches::end_key(const policy::NearTouched& key, bool write, bool executed) {
+  passing_ -= key.era != 0;
+  cache_.end_touch(key, write, executed);
 }
 
 void NearTouches::end(const Touch& touch, Session& session, std::string_view reply) {
@@ -102,7 +113,7 @@ void NearTouches::end(const Touch& touch, Session& session, std::string_view rep
   const bool executed = !reply.starts_with("-CLUSTERDOWN ");
   std::unique_ptr<LeaseWrites> writes;
   if (touch.is_read()) [[likely]] {
-    cache_.end_touch(touch.read(), false, executed);
+    end_key(touch.read(), false, executed);
   } else {
     writes = std::move(touch.object()->writes);
     end_object(touch.object(), executed);
@@ -112,8 +123,8 @@ void NearTouches::end(const Touch& touch, Session& session, std::string_view rep
 }
 
 void NearTouches::end_object(NearTouch* touch, bool executed) {
-  if (touch->any) cache_.end_touch(touch->first, touch->write, executed);
-  for (const policy::NearTouched& key : touch->more) cache_.end_touch(key, touch->write, executed);
+  if (touch->any) end_key(touch->first, touch->write, executed);
+  for (const policy::NearTouched& key : touch->more) end_key(key, touch->write, executed);
   if (touch->of_all) cache_.end_touch_of_all();
   if (touch->of_all) worker_.leases().end_write_of_all();
   touch->read.reset();

@@ -48,6 +48,10 @@ class NearTouches {
   NearTouch* begin_read(Session& session);
   /// The same of one key of which nothing is kept: no object is taken.
   Touch begin_read(policy::NearTouched key, Session& session);
+  /// A key that is passed by is one of those that `touch` reads.
+  void pass(NearTouch& touch, uint64_t hash, uint32_t era, Session& session);
+  /// How many that were passed by are not answered yet.
+  uint32_t passing() const { return passing_; }
   /// Its command has been answered: nothing more was sent (an empty reply), or the client is about to be told.
   void end(const Touch& touch, Session& session, std::string_view reply);
 
@@ -73,8 +77,11 @@ class NearTouches {
   NearTouch* take();
   void end_object(NearTouch* touch, bool executed);
 
+  void end_key(const policy::NearTouched& key, bool write, bool executed);
+
   Worker& worker_;
   policy::NearCache& cache_;
+  uint32_t passing_ = 0;
   Wanted wanted_;  // scratch
   std::vector<std::unique_ptr<NearTouch>> all_;
   std::vector<NearTouch*> spare_;

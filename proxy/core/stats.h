@@ -34,6 +34,9 @@ class Counter {
   X(near_cache_evictions)                                                                                           \
   X(near_cache_invalidations)                                                                                       \
   X(near_cache_flushes)                                                                                             \
+  X(near_cache_passed_by)  /* reads that were not looked for, as hardly any were found */                           \
+  X(near_cache_narrowed)   /* whether it is so now */                                                               \
+  X(near_cache_narrowings) /* how often that began */                                                               \
   X(reads_shared)                                                                                                   \
   X(leases_granted) X(leases_filled) X(leases_lapsed) X(waits) X(waits_filled) X(waits_timed_out) X(stale_served)   \
       X(early_refreshes) X(ttl_defaulted) X(ttl_clamped) X(ttl_rejected) X(ttl_observed) X(ttl_missing) X(guard_denied) X(too_big) \

@@ -312,6 +312,7 @@ void Worker::on_link_failed(Link& link, bool was_ready, std::string_view reason)
 }
 
 void Worker::prefetch_touch(const Touch& touch) const {
+  if (touch.is_passed()) return;
   if (touch.is_read()) return process_.near_cache()->prefetch_end(touch.read().hash);
   if (touch.object()->any) process_.near_cache()->prefetch_end(touch.object()->first.hash);
 }
