@@ -24,6 +24,7 @@ Config random_config(std::mt19937_64& random) {
   config.past = one_of({0, 10, 50});
   config.faults = one_of({0, 10, 50});
   config.stalls = one_of({0, 30, 100});
+  config.turns = one_of({0, 10, 50});
   config.staleness = one_of({200, 600});
   config.depth = one_of({1, 2, 6});
   config.clients = one_of({2, 4, 8});
@@ -64,11 +65,12 @@ TEST(NearCacheModel, KeepsItsPromisesWhateverComesInBetween) {
     sum.glances += counts.glances;
     sum.ttls += counts.ttls;
     sum.failed += counts.failed;
+    sum.passed += counts.passed;
   }
-  std::printf("served %llu, joined %llu, fills %llu, plain %llu, waits %llu, glances %llu, ttls %llu, failed %llu\n",
+  std::printf("served %llu, joined %llu, fills %llu, plain %llu, waits %llu, glances %llu, ttls %llu, failed %llu, passed %llu\n",
               (unsigned long long)sum.served, (unsigned long long)sum.joined, (unsigned long long)sum.fills,
               (unsigned long long)sum.plain, (unsigned long long)sum.waits, (unsigned long long)sum.glances,
-              (unsigned long long)sum.ttls, (unsigned long long)sum.failed);
+              (unsigned long long)sum.ttls, (unsigned long long)sum.failed, (unsigned long long)sum.passed);
 }
 
 }  // namespace

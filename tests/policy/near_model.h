@@ -83,6 +83,7 @@ struct Fill final : NearFill {
 
 struct Config {
   size_t admit = 100, writes = 10, past = 5, faults = 5, stalls = 0;  // percent
+  size_t turns = 0;  // to narrow or to widen; percent
   size_t depth = 4, clients = 6;
   uint64_t staleness = 600;  // steps
   bool large = true, padded = false, watch_shared = true;
@@ -101,7 +102,7 @@ class Model {
   const std::string& violation() const { return violation_; }
   const std::deque<std::string>& trace() const { return lines_; }
   struct Counts {
-    uint64_t served = 0, joined = 0, fills = 0, plain = 0, waits = 0, glances = 0, ttls = 0, failed = 0;
+    uint64_t served = 0, joined = 0, fills = 0, plain = 0, waits = 0, glances = 0, ttls = 0, failed = 0, passed = 0;
   };
   const Counts& counts() const { return counts_; }
 
@@ -136,7 +137,9 @@ class Model {
   bool read_ttl(Client& client, Op& op);
   bool read_many(Client& client, Op& op);
   bool touch(Client& client, Op& op, bool write);
-  NearRead read_of(const Client& client, int key, uint16_t command) const;
+  NearRead read_of(const Client& client, int key, uint16_t command, uint32_t era) const;
+  void pass(Client& client, Op& op, const NearRead& read, int key);
+  void end_touches(Client& client, Op& op);
   void send_plain(const Part& part);
   void answer(const Part& part, uint64_t version);
   void finish(Client& client, Op& op);
@@ -198,6 +201,7 @@ class Model {
   Nodes nodes_;
   std::array<std::string, kKeys> keys_;
   std::array<std::array<int, kSlots>, kWorkers> maps_{};
+  std::array<uint32_t, kWorkers> passing_{};  // NearTouches::passing()
   std::array<std::array<Plain, 2>, kWorkers> plains_;
   std::array<std::deque<Post>, size_t{kWorkers} * kWorkers> posts_;
   std::deque<Client> clients_;
