@@ -64,6 +64,10 @@ void Model::interleave(int worker) {
 
 void Model::step() {
   ++now_;
+  if (!calm_ && config_.turns > 0 && below(1000) < config_.turns) {
+    (cache_.era() & 1) != 0 ? cache_.widen() : cache_.narrow();
+    say("era ", cache_.era(), " begins");
+  }
   const size_t turn = below(128);
   if (turn < 36) return client_turn();
   if (turn < 72) return turn_of_plain();
@@ -76,9 +80,6 @@ void Model::step() {
     return;
   } else if (turn == 124) {
     if (chance(config_.stalls)) stall();
-    if (!chance(config_.turns)) return;
-    (cache_.era() & 1) != 0 ? cache_.widen() : cache_.narrow();
-    say("era ", cache_.era(), " begins");
   } else if (turn < 127) {
     if (!chance(config_.past)) return;
     const int key = static_cast<int>(below(kKeys));
