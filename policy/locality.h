@@ -1,7 +1,7 @@
 // Whether reads have any locality for the near cache to live by. To look for a key that is not kept costs little, but
 // where keys are many it is a walk to memory that nobody has been to lately, and costs a read a quarter more or so. So
-// where hardly anything is found the cache is narrowed: only a sample of the keys is looked for, to find out whether that
-// changes, and all others are passed by (near_cache.h says how that keeps its promises).
+// where hardly anything is found the cache is narrowed: only a sample of the keys is looked for, to find out whether
+// that changes, and all others are passed by (near_cache.h says how that keeps its promises).
 //
 // The sample is the keys of a sixteenth of the hashes, which have a sixteenth of the table for themselves (spatially
 // hashed sampling: Waldspurger and others, Efficient MRC Construction with SHARDS, FAST '15). So what is found among

@@ -40,7 +40,8 @@ NearFill* NearCache::find_fill(const NearRead& read, uint32_t generation, uint64
   const NearFill& fill = *it->second;
   const bool same = fill.key_ == read.key && fill.args_ == read.args && fill.command_ == read.command &&
                     fill.database_ == read.database;
-  const bool sound = fill.generation_ == generation && fill.era_ == read.era && fill.epoch_ == links_[fill.link_].epoch.load() &&
+  const bool sound = fill.generation_ == generation && fill.era_ == read.era &&
+                     fill.epoch_ == links_[fill.link_].epoch.load() &&
                      fill.slot_epoch_ == slot_epochs_[fill.slot_].load() && vouches(fill.link_, now_ms);
   return same && sound ? it->second : nullptr;
 }
@@ -64,8 +65,7 @@ void NearCache::take_off(const NearRead& read, const NearPlace& place, uint32_t 
 
 bool NearCache::is_sound(const NearFill& fill, const KeyWatch& watch) const {
   return watch.generation == fill.generation_ && !is_written(watch) && (fill.era_ == 0 || fill.era_ == era()) &&
-         fill.epoch_ == links_[fill.link_].epoch.load() &&
-         fill.slot_epoch_ == slot_epochs_[fill.slot_].load();
+         fill.epoch_ == links_[fill.link_].epoch.load() && fill.slot_epoch_ == slot_epochs_[fill.slot_].load();
 }
 
 void NearCache::forget(const NearFill& fill) {

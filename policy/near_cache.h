@@ -26,10 +26,11 @@
 // Order on one connection of a client: a client whose fill is under way must not send a touch of the same key (it could
 // overtake the fill), and one whose plain read is under way must not be served from here (it could be older): kWait.
 //
-// Narrowed (policy/locality.h), keys outside of a sample are passed by: neither looked for, served nor filled, and their
-// plain reads are no touches, of which nothing here is told until they are answered. To narrow or to widen begins another
-// era, which is even while the cache is wide. A read goes by the era that it has found when it began:
-// - What is filled in one era is served and joined in that one only, and not kept if it lands in another. So in a narrow
+// Narrowed (policy/locality.h), keys outside of a sample are passed by: neither looked for, served nor filled, and
+// their plain reads are no touches, of which nothing here is told until they are answered. To narrow or to widen begins
+// another era, which is even while the cache is wide. A read goes by the era that it has found when it began:
+// - What is filled in one era is served and joined in that one only, and not kept if it lands in another. So in a
+// narrow
 //   one nothing is, and what was kept before it never is again. (Who had found the era before has begun earlier.)
 // - A read that was passed by may be under way when the cache is widened, and fills of its key land before it. Its end
 //   finds another era than its own then, and drops what is kept and poisons what is under way, as that of a touch does.

@@ -20,7 +20,7 @@ using resp::CommandSpec;
 
 namespace {
 
-constexpr size_t kLongestHeader = 6;         // that resp::short_header() reads
+constexpr size_t kLongestHeader = 6;       // that resp::short_header() reads
 constexpr uint32_t kLocalityReads = 1024;  // that are counted here before all workers' are
 
 // The arguments behind the key, as they came.
@@ -131,8 +131,8 @@ const policy::Rule* Near::rule_of(std::string_view key) const {
   return rule && is_near(*rule) ? rule : nullptr;
 }
 
-NearRead Near::read_of(const Session& session, const CommandSpec& spec, std::string_view key,
-                       std::string_view args, uint32_t era) const {
+NearRead Near::read_of(const Session& session, const CommandSpec& spec, std::string_view key, std::string_view args,
+                       uint32_t era) const {
   NearRead read;
   read.key = key;
   read.hash = policy::KeyTable::hash(key);

@@ -141,7 +141,8 @@ bool Near::ask_for_one(const Request& whole, SplitTask& task, uint32_t place, st
     touches_.pass(touch, read.hash, read.era, *whole.session);
     return false;
   }
-  read.own_fills = read.own_touches = read.own_passed = false;  // but for what this very command has asked for there are none of this key
+  read.own_fills = read.own_touches = read.own_passed =
+      false;  // but for what this very command has asked for there are none of this key
   std::string frame;
   resp::append_command(frame, {"GET", key});
   ElementTarget target{*this, task, whole, place, touch, key};

@@ -67,10 +67,12 @@ TEST(NearCacheModel, KeepsItsPromisesWhateverComesInBetween) {
     sum.failed += counts.failed;
     sum.passed += counts.passed;
   }
-  std::printf("served %llu, joined %llu, fills %llu, plain %llu, waits %llu, glances %llu, ttls %llu, failed %llu, passed %llu\n",
-              (unsigned long long)sum.served, (unsigned long long)sum.joined, (unsigned long long)sum.fills,
-              (unsigned long long)sum.plain, (unsigned long long)sum.waits, (unsigned long long)sum.glances,
-              (unsigned long long)sum.ttls, (unsigned long long)sum.failed, (unsigned long long)sum.passed);
+  std::printf(
+      "served %llu, joined %llu, fills %llu, plain %llu, waits %llu, glances %llu, ttls %llu, failed %llu, passed "
+      "%llu\n",
+      (unsigned long long)sum.served, (unsigned long long)sum.joined, (unsigned long long)sum.fills,
+      (unsigned long long)sum.plain, (unsigned long long)sum.waits, (unsigned long long)sum.glances,
+      (unsigned long long)sum.ttls, (unsigned long long)sum.failed, (unsigned long long)sum.passed);
 }
 
 }  // namespace

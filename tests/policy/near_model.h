@@ -83,7 +83,7 @@ struct Fill final : NearFill {
 
 struct Config {
   size_t admit = 100, writes = 10, past = 5, faults = 5, stalls = 0;  // percent
-  size_t turns = 0;  // to narrow or to widen; of 1000 steps
+  size_t turns = 0;                                                   // to narrow or to widen; of 1000 steps
   size_t depth = 4, clients = 6;
   uint64_t staleness = 600;  // steps
   bool large = true, padded = false, watch_shared = true;
