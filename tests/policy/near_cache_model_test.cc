@@ -24,7 +24,7 @@ Config random_config(std::mt19937_64& random) {
   config.past = one_of({0, 10, 50});
   config.faults = one_of({0, 10, 50});
   config.stalls = one_of({0, 30, 100});
-  config.turns = one_of({0, 3, 30});
+  config.turns = one_of({0, 10, 30});
   config.staleness = one_of({200, 600});
   config.depth = one_of({1, 2, 6});
   config.clients = one_of({2, 4, 8});
