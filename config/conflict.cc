@@ -3,8 +3,20 @@
 
 #include <fmt/format.h>
 
+#include "config/units.h"
+
 namespace corral::config {
 namespace {
+
+std::optional<Conflict> find_admin_conflict(const ServerSettings& server) {
+  const auto address = parse_address(server.admin);
+  if (!address || address->is_loopback() || !server.admin_token.empty()) return {};
+  return Conflict{
+      "server", "admin",
+      fmt::format("server.admin is \"{}\", which other machines may reach, and server.admin_token is not set; "
+                  "it must be set, or the address one of loopback",
+                  server.admin)};
+}
 
 std::optional<Conflict> in_upstream(std::string_view key, std::string what) {
   return Conflict{"upstream", key, fmt::format("upstream.{} {}", key, what)};
@@ -40,6 +52,7 @@ std::optional<Conflict> find_sentinel_conflict(const UpstreamSettings& upstream)
 
 std::optional<Conflict> find_conflict(const Settings& settings) {
   const UpstreamSettings& upstream = settings.upstream;
+  if (auto conflict = find_admin_conflict(settings.server)) return conflict;
   if (auto conflict = find_login_conflict(upstream)) return conflict;
   if (auto conflict = find_sentinel_conflict(upstream)) return conflict;
   if (upstream.mode == "standalone" && upstream.seeds.size() > 1) {

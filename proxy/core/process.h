@@ -16,9 +16,11 @@
 #include "policy/lease_table.h"
 #include "policy/near_cache.h"
 #include "policy/policies.h"
+#include "proxy/core/event_log.h"
 #include "proxy/core/gate.h"
 #include "proxy/core/near_links.h"
 #include "proxy/core/pubsub_registry.h"
+#include "proxy/core/reply_times.h"
 #include "proxy/core/script_registry.h"
 #include "proxy/core/server_stats.h"
 #include "proxy/core/slot_map.h"
@@ -31,6 +33,7 @@ namespace corral::core {
 /// What each worker tells the others.
 struct WorkerBoard {
   Stats stats;
+  TimesByGroup times;  // of clients' requests
   std::atomic<uint32_t> clients{0};
   std::atomic<NodeId> busy_node{kNoNode};  // with a script of this worker's clients
   std::atomic<uint32_t> blocked{0};        // clients in BLPOP and its like
@@ -97,6 +100,7 @@ class Process {
   ScriptRegistry& scripts() { return scripts_; }
   ServerStats& server_stats() { return server_stats_; }
   SlowLog& slow_log() { return slow_log_; }
+  EventLog& events() { return events_; }
   const SystemFacts& system() const { return system_; }
   void set_system(SystemFacts system) { system_ = std::move(system); }  // before the workers start
   PubSubRegistry& pubsub() { return pubsub_; }
@@ -129,6 +133,7 @@ class Process {
   ScriptRegistry scripts_;
   ServerStats server_stats_;
   SlowLog slow_log_;
+  EventLog events_;
   SystemFacts system_;
   PubSubRegistry pubsub_;
   std::unique_ptr<policy::NearCache> near_cache_;
@@ -140,6 +145,7 @@ class Process {
   mutable std::mutex mutex_;                // guards what follows
   std::vector<config::Address> addresses_;  // by NodeId
   SlotMapPtr map_ = std::make_shared<SlotMap>();
+  SlotMapPtr told_ = map_;  // what the events tell of; only whole views are told
   std::vector<int64_t> touched_us_ = std::vector<int64_t>(resp::kSlots, 0);  // by slot; 0: never
   struct Unlisted {
     std::unique_ptr<resp::UnlistedCommand> command;

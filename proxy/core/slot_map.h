@@ -58,6 +58,7 @@ struct SlotMap {
   std::vector<Master> masters;             // those that own slots, by name
   std::vector<config::Address> addresses;  // of all nodes, replicas too: where to ask next
   std::vector<NodeId> sound;               // the nodes that have not failed
+  std::vector<NodeId> failed;              // those that the cluster has given up
 
   SlotMap() { owner.fill(kNoNode); }
   /// Fills in masters' slots from owner; drops those without.

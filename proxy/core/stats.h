@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string_view>
 
 namespace corral::core {
 
@@ -16,36 +17,63 @@ class Counter {
   std::atomic<uint64_t> value_{0};
 };
 
-// Name, what it counts. INFO and CORRAL STATS show them under these names, summed over the workers.
-#define CORRAL_COUNTERS(X)                                                                                          \
-  X(requests)          /* commands received from clients */                                                         \
-  X(upstream_commands) /* replies awaited from nodes */                                                             \
-  X(upstream_writes)   /* writes to sockets of nodes */                                                             \
-  X(upstream_errors)   /* upstream connections that failed */                                                       \
-  X(redirects_moved)                                                                                                \
-  X(redirects_ask)                                                                                                  \
-  X(retries) /* requests sent again */                                                                              \
-  X(indoubt) /* -INDOUBT answered */                                                                                \
-  /* What the policies do; they come with later versions. */                                                        \
-  X(near_cache_hits)                                                                                                \
-  X(near_cache_misses)                                                                                              \
-  X(near_cache_keys)                                                                                                \
-  X(near_cache_bytes)                                                                                               \
-  X(near_cache_evictions)                                                                                           \
-  X(near_cache_invalidations)                                                                                       \
-  X(near_cache_flushes)                                                                                             \
-  X(reads_shared)                                                                                                   \
-  X(leases_granted) X(leases_filled) X(leases_lapsed) X(waits) X(waits_filled) X(waits_timed_out) X(stale_served)   \
-      X(early_refreshes) X(ttl_defaulted) X(ttl_clamped) X(ttl_rejected) X(ttl_observed) X(ttl_missing) X(guard_denied) X(too_big) \
-          X(connections)  /* accepted, ever */                                                                      \
-      X(clients_rejected) /* over max_clients */                                                                    \
-      X(clients_overrun)  /* closed since they did not read */                                                      \
-      X(protocol_errors) X(net_input_bytes) X(net_output_bytes) /* from and to clients */
+// What is counted: X(name, what it is, whether it only grows). INFO, CORRAL STATS and the metrics show all of them
+// under these names, summed over the workers.
+// clang-format off
+#define CORRAL_COUNTERS(X) \
+  X(requests, "Commands received from clients.", true) \
+  X(upstream_commands, "Replies received from nodes, also to what Corral asked for itself.", true) \
+  X(upstream_writes, "Writes to connections to nodes; one may hold many commands.", true) \
+  X(upstream_errors, "Connections to nodes that failed or could not be made.", true) \
+  X(redirects_moved, "MOVED replies of nodes.", true) \
+  X(redirects_ask, "ASK replies of nodes.", true) \
+  X(retries, "Requests that were sent to a node again.", true) \
+  X(indoubt, "Requests answered -INDOUBT: sent to a node whose connection was lost before the reply.", true) \
+  X(near_cache_hits, "Reads answered from the near cache.", true) \
+  X(near_cache_misses, "Reads of keys that the near cache is for and did not have.", true) \
+  X(near_cache_keys, "Keys that the near cache holds.", false) \
+  X(near_cache_bytes, "Memory that the near cache uses, keys and overhead counted.", false) \
+  X(near_cache_evictions, "Keys dropped from the near cache to make room.", true) \
+  X(near_cache_invalidations, "Keys that nodes said have changed.", true) \
+  X(near_cache_flushes, "Times that all that a connection, a slot or everything vouched for was dropped.", true) \
+  X(reads_shared, "Reads that joined an identical one under way.", true) \
+  X(leases_granted, "Leases given to the first reader of a missing key, who is to compute it.", true) \
+  X(leases_filled, "Leases whose holder has set the key.", true) \
+  X(leases_lapsed, "Leases that ended without their key being set.", true) \
+  X(waits, "Reads that waited for the holder of a lease.", true) \
+  X(waits_filled, "Reads that waited and were answered by what the holder set.", true) \
+  X(waits_timed_out, "Reads that waited for as long as they may and were answered without a value.", true) \
+  X(stale_served, "Reads answered with a value past its soft TTL, while one client computes the next.", true) \
+  X(early_refreshes, "Times that one client was made to compute a key before its TTL was over.", true) \
+  X(ttl_defaulted, "Writes without a TTL that were given the default of their rule.", true) \
+  X(ttl_clamped, "Writes whose TTL was over the maximum of their rule.", true) \
+  X(ttl_rejected, "Writes refused with -TTLREQUIRED.", true) \
+  X(ttl_observed, "Writes without a TTL that a rule of mode observe has seen.", true) \
+  X(ttl_missing, "Keys of a rule that were found without a TTL: written past Corral.", true) \
+  X(guard_denied, "Commands refused with -NOPERM by the guard.", true) \
+  X(too_big, "Commands refused with -TOOBIG.", true) \
+  X(connections, "Connections of clients accepted.", true) \
+  X(clients_rejected, "Connections closed at once since there were max_clients.", true) \
+  X(clients_overrun, "Clients closed since they did not read their replies or messages.", true) \
+  X(protocol_errors, "Clients closed since what they sent is not RESP.", true) \
+  X(net_input_bytes, "Bytes received from clients.", true) \
+  X(net_output_bytes, "Bytes sent to clients.", true)
+// clang-format on
 
 struct Stats {
-#define CORRAL_DECLARE_COUNTER(name) Counter name;
+#define CORRAL_DECLARE_COUNTER(name, about, grows) Counter name;
   CORRAL_COUNTERS(CORRAL_DECLARE_COUNTER)
 #undef CORRAL_DECLARE_COUNTER
+};
+
+struct CounterInfo {
+  std::string_view name, about;
+  bool grows;  // or it tells what there is
+};
+inline constexpr CounterInfo kCounterInfos[] = {
+#define CORRAL_COUNTER_INFO(name, about, grows) {#name, about, grows},
+    CORRAL_COUNTERS(CORRAL_COUNTER_INFO)
+#undef CORRAL_COUNTER_INFO
 };
 
 }  // namespace corral::core

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "config/units.h"
 #include "proxy/core/handlers.h"
 #include "proxy/core/leases.h"
 #include "proxy/core/near.h"
@@ -38,12 +39,14 @@ Worker::Worker(Process& process, Transport& transport, uint32_t index, uint64_t 
       ticked_ms_(now_ms_),
       map_(process.slot_map()),
       policies_(process.policies()),
+      reply_times_(transport, board_.times),
       holds_(*this),
       own_links_(*this),
       subscribers_(std::make_unique<Subscribers>(*this)),
       tracking_(std::make_unique<TrackingClients>(*this)) {
   near_ = std::make_unique<Near>(*this, *process.near_cache());
   leases_ = std::make_unique<Leases>(*this, process.leases());
+  rule_stats_.on_new_rules(policies_->rules.rules());
   if (index != 0) return;
   keeper_ = std::make_unique<TopologyKeeper>(*this);
   hub_ = std::make_unique<PubSubHub>(*this);
@@ -52,18 +55,21 @@ Worker::Worker(Process& process, Transport& transport, uint32_t index, uint64_t 
 Worker::~Worker() = default;
 
 void Worker::start() {
+  turn_us_ = static_cast<uint32_t>(transport_.clock_us());
   if (keeper_) keeper_->start();
   if (near_) near_->start();
 }
 
 void Worker::set_policies(policy::PoliciesPtr policies) {
   policies_ = std::move(policies);
+  rule_stats_.on_new_rules(policies_->rules.rules());
   if (near_) near_->on_new_rules();
 }
 
 void Worker::begin_turn(uint64_t now_ms) {
   now64_ms_ = now_ms;
   now_ms_ = static_cast<uint32_t>(now_ms);
+  if (!std::exchange(in_turn_, true)) turn_us_ = static_cast<uint32_t>(transport_.clock_us());
 }
 
 uint32_t Worker::end_turn() {
@@ -77,6 +83,8 @@ uint32_t Worker::end_turn() {
     }
   }
   flush_all();
+  if (reply_times_.any()) reply_times_.settle();
+  in_turn_ = false;
   own_links_.bury();
   ended_links_.clear();
   buried_.clear();
@@ -106,11 +114,7 @@ void Worker::tick() {
   ticked_ms_ = now_ms_;
   if (keeper_) process_.server_stats().sample(now64_ms_, process_.totals());
   for_each_link([this](Link& link) { link.check_timeouts(now_ms_); });
-  for (auto& links : control_links_) {
-    for (auto& link : links) {
-      if (link) link->check_timeouts(now_ms_);
-    }
-  }
+  for_each_control_link([this](Link& link) { link.check_timeouts(now_ms_); });
   look_for_busy_node();
   own_links_.tick(now_ms_);
   if (board_.blocked > 0) check_blocked(*this);
@@ -154,11 +158,7 @@ void Worker::stop() {
   for (const auto& [id, session] : sessions_) all.push_back(session.get());
   for (Session* session : all) session->close();
   for_each_link([](Link& link) { link.fail("shutting down"); });
-  for (auto& links : control_links_) {
-    for (auto& link : links) {
-      if (link) link->fail("shutting down");
-    }
-  }
+  for_each_control_link([](Link& link) { link.fail("shutting down"); });
   own_links_.stop();
   tracking_->stop();
   if (hub_) hub_->stop();
@@ -226,7 +226,7 @@ bool Worker::on_upstream_error(Link& link, const Link::Pending& pending, std::st
       }
       // A script can return any text as an error: only its own slot's redirection is believed.
       if (refusal.slot != request.slot) return !(request.flags & kScript) && send_to_slot(pending, refusal.slot);
-      (refusal.kind == RefusalKind::kMoved ? stats().redirects_moved : stats().redirects_ask).add();
+      count_redirect(link.node(), refusal.kind);
       break;
     default:
       if (refusal.kind != RefusalKind::kTryAgain && refusal.kind != RefusalKind::kLoading) refresh_topology();
@@ -294,12 +294,14 @@ void Worker::on_upstream_lost(Link& link, const Link::Pending& pending, bool may
 
 void Worker::on_link_failed(Link& link, bool was_ready, std::string_view reason) {
   stats().upstream_errors.add();
+  node_stats(link.node()).failures.add();
   if (near_ && link.kind().tracking() == Tracking::kOptIn) near_->links().on_failed(link);
   if (was_ready || link.failures() == 1) {
     const bool shared = link.number == 0;  // of others there may be thousands
-    transport_.log(
-        shared ? LogLevel::kWarn : LogLevel::kDebug,
-        "node " + link.address().host + ':' + std::to_string(link.address().port) + ": " + std::string(reason));
+    const std::string text =
+        "node " + link.address().host + ':' + std::to_string(link.address().port) + ": " + std::string(reason);
+    transport_.log(shared ? LogLevel::kWarn : LogLevel::kDebug, text);
+    if (shared && !stopping_) process_.events().add(transport_.wall_clock_us(), EventKind::kLink, true, text);
   }
   tracking_->on_link_lost(link, was_ready);
   refresh_topology();
@@ -308,6 +310,12 @@ void Worker::on_link_failed(Link& link, bool was_ready, std::string_view reason)
 void Worker::prefetch_touch(const Touch& touch) const {
   if (touch.is_read()) return process_.near_cache()->prefetch_end(touch.read().hash);
   if (touch.object()->any) process_.near_cache()->prefetch_end(touch.object()->first.hash);
+}
+
+void Worker::on_link_recovered(Link& link) {
+  if (link.number != 0) return;
+  process_.events().add(transport_.wall_clock_us(), EventKind::kLink, false,
+                        "node " + config::format_address(link.address()) + ": connected again");
 }
 
 void Worker::on_link_ready(Link& link) {

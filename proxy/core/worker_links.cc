@@ -25,6 +25,25 @@ Link& Worker::control_link(NodeId node, int resp, Peer peer) {
   return *link;
 }
 
+NodeStats& Worker::node_stats(NodeId node) {
+  if (node_stats_.size() <= node) node_stats_.resize(node + 1u);
+  auto& stats = node_stats_[node];
+  if (!stats) stats = std::make_unique<NodeStats>();
+  return *stats;
+}
+
+void Worker::for_each_node_stats(const std::function<void(NodeId, const NodeStats&)>& visit) const {
+  for (size_t node = 0; node < node_stats_.size(); ++node) {
+    if (node_stats_[node]) visit(static_cast<NodeId>(node), *node_stats_[node]);
+  }
+}
+
+void Worker::count_redirect(NodeId node, resp::RefusalKind kind) {
+  const bool moved = kind == resp::RefusalKind::kMoved;
+  (moved ? stats().redirects_moved : stats().redirects_ask).add();
+  (moved ? node_stats(node).moved : node_stats(node).asked).add();
+}
+
 std::string_view Worker::why_unusable(uint16_t slot) const {
   return map_->owner[slot] == kNoNode ? "it has no owner" : "the connection to its owner failed";
 }
@@ -38,6 +57,14 @@ void Worker::for_each_link(const std::function<void(Link&)>& visit) {
   std::vector<Link*> detached;  // a copy: they end
   for (const auto& link : detached_) detached.push_back(link.get());
   for (Link* link : detached) visit(*link);
+}
+
+void Worker::for_each_control_link(const std::function<void(Link&)>& visit) {
+  for (auto& links : control_links_) {
+    for (size_t node = 0; node < links.size(); ++node) {
+      if (links[node]) visit(*links[node]);
+    }
+  }
 }
 
 void Worker::detach(Link& link) {

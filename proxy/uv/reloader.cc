@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <utility>
 
@@ -41,12 +42,14 @@ void Reloader::reload(std::vector<Waiting> waiting) {
   const auto settings = load_();
   if (!settings) {
     spdlog::error("the settings are not loaded again, nothing has changed: {}", settings.error);
+    tell(true, "the settings were not loaded again: " + settings.error);
     return answer(waiting, settings.error);
   }
   const policy::PoliciesPtr policies = core::make_policies(*settings);
   process_.set_policies(policies);
   spdlog::set_level(spdlog::level::from_str(settings->log_level));
   spdlog::info("the settings have been loaded again: {} rules", policies->rules.rules().size());
+  tell(false, "the settings have been loaded again: " + std::to_string(policies->rules.rules().size()) + " rules");
   const auto missing = std::make_shared<std::atomic<uint32_t>>(process_.workers());
   const auto shared = std::make_shared<const std::vector<Waiting>>(std::move(waiting));
   for (uint32_t i = 0; i < process_.workers(); ++i) {
@@ -55,6 +58,12 @@ void Reloader::reload(std::vector<Waiting> waiting) {
       if (missing->fetch_sub(1) == 1) answer(*shared, {});
     });
   }
+}
+
+void Reloader::tell(bool bad, std::string text) {
+  using std::chrono::duration_cast, std::chrono::microseconds, std::chrono::system_clock;
+  const int64_t now_us = duration_cast<microseconds>(system_clock::now().time_since_epoch()).count();
+  process_.events().add(now_us, core::EventKind::kSettings, bad, std::move(text));
 }
 
 void Reloader::answer(const std::vector<Waiting>& waiting, const std::string& error) const {

@@ -54,6 +54,7 @@ class UvTransport final : public core::Transport {
   void reload(ReloadDone done) override { reload_(std::move(done)); }
   uint64_t random() override { return random_(); }
   uint64_t clock_ms() override { return uv_hrtime() / 1'000'000; }
+  uint64_t clock_us() override { return uv_hrtime() / 1'000; }
   int64_t wall_clock_us() override;
   core::CpuTimes cpu_times() override;
   void log(core::LogLevel level, std::string_view text) override;
