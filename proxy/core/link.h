@@ -167,6 +167,8 @@ class Link final : public Endpoint {
   bool hurried_ = false;   // passing: others have waited long enough
   bool detached_ = false;  // not shared any more: gone when nothing is under way
   uint32_t passing_since_ms_ = 0;
+  uint64_t passed_bytes_ = 0;  // of this reply
+  std::string passed_start_;   // its first bytes
   uint32_t wrote_ms_ = 0;  // when bytes were last taken, while feeding
   uint32_t timed_since_us_ = 0;
   uint32_t timed_ = 0;  // replies in this turn to what was sent then

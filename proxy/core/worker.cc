@@ -115,6 +115,7 @@ void Worker::tick() {
   if (keeper_) process_.server_stats().sample(now64_ms_, process_.totals());
   for_each_link([this](Link& link) { link.check_timeouts(now_ms_); });
   for_each_control_link([this](Link& link) { link.check_timeouts(now_ms_); });
+  seen_keys_.tick();
   look_for_busy_node();
   own_links_.tick(now_ms_);
   if (board_.blocked > 0) check_blocked(*this);
