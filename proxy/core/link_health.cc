@@ -151,12 +151,16 @@ void Link::fail(std::string_view reason) {
   const uint32_t delay = full_jitter_ms(kFirstBackoffMs, kMostBackoffMs, failures_, worker_.transport().random());
   if (failures_ < 255) ++failures_;
   proven_ = false;
+  // Who is told that a request is lost may send another one: not over this link until all have been told.
   state_ = State::kBackoff;
-  backoff_until_ms_ = worker_.now_ms() + delay;
+  backoff_until_ms_ = worker_.now_ms() + std::max(delay, 1u);
   worker_.on_link_failed(*this, was_ready, why);
   if (in_vain && peer_ == Peer::kNode && !worker_.stopping()) worker_.health().on_failure(*this, why);
   lose_pendings(why);
-  if (delay == 0) leave_backoff();
+  if (delay == 0) {
+    backoff_until_ms_ = worker_.now_ms();
+    leave_backoff();
+  }
   if (detached_) worker_.end_detached(this);
 }
 

@@ -302,5 +302,39 @@ TEST_F(LinkTest, RequestsThatTheSocketDoesNotTakeAreSentWhenItIsWritable) {
   EXPECT_EQ(stage.taken(kNodeA), (Commands{"SET bar 1", "SET bar 2"}));
 }
 
+/// What is lost is asked for again at once.
+struct AskingAgain final : Task {
+  explicit AskingAgain(Stage& of) : stage(of) {}
+  void ask() {
+    Request request;
+    request.task = this;
+    request.flags = kReadOnly;
+    stage.worker.send_to_node(request, stage.process.node_id(kNodeA), "*1\r\n$4\r\nPING\r\n", true);
+  }
+  void on_reply(uint32_t, std::string_view reply) override {
+    replies.emplace_back(reply);
+    if (replies.size() == 1) ask();
+  }
+  Stage& stage;
+  std::vector<std::string> replies;
+};
+
+// Found by tests/sim, everything: the link connected twice, and lost a socket.
+TEST(LinkFailure, WhoIsToldOfALossSendsNothingOverTheLinkThatFails) {
+  Stage stage;
+  AskingAgain task(stage);
+  stage.turn([&] { task.ask(); });
+  stage.accept(kNodeA);
+  stage.lose(kNodeA);
+  ASSERT_EQ(task.replies.size(), 2u);
+  EXPECT_EQ(task.replies[1], "-CLUSTERDOWN the connection to a node failed\r\n");
+  stage.turn([&] { task.ask(); });
+  EXPECT_EQ(stage.transport.sockets.size(), 2u);
+  stage.accept(kNodeA);
+  EXPECT_EQ(stage.taken(kNodeA), Commands{"PING"});
+  stage.answer(kNodeA, "+PONG\r\n");
+  EXPECT_EQ(task.replies.size(), 3u);
+}
+
 }  // namespace
 }  // namespace corral::core
