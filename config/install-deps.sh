@@ -10,7 +10,7 @@ set -euo pipefail
 build=(g++ cmake ninja-build ccache pkg-config
   libuv1-dev libssl-dev libhiredis-dev libxxhash-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev robin-map-dev
   libgtest-dev libbenchmark-dev)
-test=(redis-server redis-tools openssl)
+test=(redis-server redis-tools openssl patch)
 # Node.js may have come another way, with an npm of its own that Debian's package does not go with.
 command -v node >/dev/null && command -v npm >/dev/null || test+=(nodejs npm)
 bench=(nutcracker)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "config/units.h"
 #include "proxy/core/worker.h"
 #include "resp/refusal.h"
 #include "resp/reply_builder.h"
@@ -13,8 +14,7 @@ namespace corral::core {
 namespace {
 
 constexpr uint32_t kProbeGapMs = 500;  // between probes of one node for the sake of silent connections
-
-constexpr uint32_t kRefreshMs = 250;
+constexpr uint32_t kRefreshMs = 250;   // the topology is asked for so often while a node is given up
 
 // It is there, but serves nobody.
 bool serves_nobody(std::string_view reply) {
@@ -76,9 +76,7 @@ void Health::open(NodeId node) {
   state.breaker.open(worker_.now_ms(), worker_.transport().random());
   if (!was_closed) return;
   worker_.stats().breakers_opened.add();
-  const config::Address address = worker_.process().node_address(node);
-  worker_.transport().log(LogLevel::kWarn, "node " + address.host + ':' + std::to_string(address.port) +
-                                               " does not answer: its requests get an error at once until it does");
+  log(LogLevel::kWarn, node, " does not answer: its requests get an error at once until it does");
   worker_.for_each_link([&](Link& link) {
     if (link.node() == node) link.on_node_given_up();
   });
@@ -89,12 +87,15 @@ void Health::on_answer(NodeId node) {
   const bool was_closed = nodes_[node].breaker.closed();
   nodes_[node].breaker.on_answer();
   if (was_closed) return;
-  const config::Address address = worker_.process().node_address(node);
-  worker_.transport().log(LogLevel::kInfo,
-                          "node " + address.host + ':' + std::to_string(address.port) + " answers again");
+  log(LogLevel::kInfo, node, " answers again");
   worker_.for_each_link([&](Link& link) {
     if (link.node() == node) link.on_node_back();
   });
+}
+
+void Health::log(LogLevel level, NodeId node, std::string_view what) const {
+  const config::Address address = worker_.process().node_address(node);
+  worker_.transport().log(level, "node " + config::format_address(address) + std::string(what));
 }
 
 // --- probes ---

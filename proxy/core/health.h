@@ -17,6 +17,7 @@
 
 #include "proxy/core/breaker.h"
 #include "proxy/core/slot_map.h"
+#include "proxy/core/transport.h"
 
 namespace corral::core {
 
@@ -57,6 +58,7 @@ class Health {
   void probe(NodeId node);
   void on_probe(NodeId node, std::string_view reply);
   std::string frame(NodeId node) const;
+  void log(LogLevel level, NodeId node, std::string_view what) const;
 
   Worker& worker_;
   std::vector<Node> nodes_;  // by NodeId

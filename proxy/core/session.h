@@ -287,7 +287,6 @@ class Session final : public Endpoint {
   void leave_modes();
   void take_large_argument();
   bool skip_if_refused();
-  bool skip_if_too_big();
   void skip(std::string_view error, const resp::CommandSpec* spec);
   void close_if_overrun();
   size_t feed_skipped(const char* data, size_t size);

@@ -120,29 +120,23 @@ void Session::keep(const char* data, size_t size, resp::RequestScanner& scanner)
 // Of a request that is being received and has a large argument: it is refused, if that is too large; it goes to its
 // node as it comes, if it is of a kind that can.
 void Session::take_large_argument() {
-  if (paused_ != 0 || upload_ || closing_ || skip_if_refused() || skip_if_too_big()) return;
+  if (paused_ != 0 || upload_ || closing_ || skip_if_refused()) return;
   if (worker_.gate().busy() || !Upload::suits(*this, *input_)) return;
   if (!quiet()) return pause(kQuiet);
   const auto input = std::move(input_);
   Upload::start(*this, *input);
 }
 
-// The user may not send it, whatever follows.
+// Since the user may not send it, whatever follows, or since its value is too large.
 bool Session::skip_if_refused() {
-  if (unrestricted_ || input_->scanner.partial().declared < kLargeBytes) return false;
-  const auto head = input_->scanner.head(input_->bytes.data());
-  const resp::CommandSpec* spec = head.command.argc() > 0 ? find_spec(worker_, head.command) : nullptr;
-  const std::string error = spec ? worker_.access().refusal_of(*this, head, *spec) : "";
-  if (!error.empty()) skip(error, spec);
-  return !error.empty();
-}
-
-bool Session::skip_if_too_big() {
   const auto partial = input_->scanner.partial();
-  if (partial.declared <= worker_.policies().least_max_value_bytes) return false;
+  const bool may_be_denied = !unrestricted_ && partial.declared >= kLargeBytes;
+  const bool may_be_too_big = partial.declared > worker_.policies().least_max_value_bytes;
+  if (!may_be_denied && !may_be_too_big) return false;
   const auto head = input_->scanner.head(input_->bytes.data());
   const resp::CommandSpec* spec = head.command.argc() > 0 ? find_spec(worker_, head.command) : nullptr;
-  const std::string error = too_big_already(worker_, head, spec, partial);
+  std::string error = may_be_denied && spec ? worker_.access().refusal_of(*this, head, *spec) : "";
+  if (error.empty() && may_be_too_big) error = too_big_already(worker_, head, spec, partial);
   if (!error.empty()) skip(error, spec);
   return !error.empty();
 }

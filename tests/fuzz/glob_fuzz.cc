@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "glob_model.h"
 #include "fuzz_input.h"
+#include "glob_model.h"
 #include "policy/glob.h"
 #include "policy/rule_book.h"
 

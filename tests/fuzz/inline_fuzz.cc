@@ -1,6 +1,6 @@
 // Inline requests: words as sdssplitargs finds them, and the rewritten frame is one that gives the same words again.
-#include "../resp/request_model.h"
 #include "fuzz_input.h"
+#include "request_model.h"
 #include "resp/request_scanner.h"
 
 namespace corral::fuzz {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <string>
 
-#include "reply_model.h"
 #include "fuzz_input.h"
+#include "reply_model.h"
 #include "resp/refusal.h"
 #include "resp/reply_scanner.h"
 #include "resp/reply_view.h"

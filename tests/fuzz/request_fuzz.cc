@@ -2,8 +2,8 @@
 // and taken over by another scanner; and a stream finds the same that takes over in the middle.
 #include <optional>
 
-#include "../resp/request_model.h"
 #include "fuzz_input.h"
+#include "request_model.h"
 #include "resp/request_scanner.h"
 #include "resp/request_stream.h"
 

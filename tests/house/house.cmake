@@ -99,9 +99,18 @@ elseif(RULE STREQUAL "no_clock_no_randomness")
 
 elseif(RULE STREQUAL "no_upward_includes")
   sources(files bench config policy proxy resp tests)
-  list(REMOVE_ITEM files tests/fuzz/inline_fuzz.cc tests/fuzz/request_fuzz.cc)  # share tests/resp/request_model.h
   foreach(file ${files})
     forbid(${file} "#include *[<\"][^>\"\n]*\\.\\./[^\n]*")
+  endforeach()
+
+elseif(RULE STREQUAL "defects_apply")  # to the tree as it is: else tests/sim/defects.sh proves nothing
+  file(GLOB files RELATIVE ${SOURCE_DIR} ${SOURCE_DIR}/tests/sim/defects/*.patch)
+  foreach(file ${files})
+    execute_process(COMMAND patch --dry-run --force --strip=1 --directory=${SOURCE_DIR} --input=${SOURCE_DIR}/${file}
+      RESULT_VARIABLE result OUTPUT_VARIABLE said ERROR_VARIABLE said)
+    if(NOT result EQUAL 0)
+      set(broken ${broken} "${file}: ${result} ${said}")
+    endif()
   endforeach()
 
 elseif(RULE STREQUAL "short_files")
