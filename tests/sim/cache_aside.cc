@@ -90,10 +90,12 @@ void CacheAside::on_nil(const std::string& key, const KeyLog::Sent& sent) {
   check(key, checker_.leases().on_nil(process_, key, number_, waits, sent.us, now_us));
   later(plan_.compute_us, [this, key] {
     if (!random().chance(plan_.astray_percent)) return set(key);
-    holds_until_us_ = loop_.now_us() + 2 * checker_.leases().times.lease_us;
+    keep_lease();
     random().chance(50) ? remove(key) : round_over();
   });
 }
+
+void CacheAside::keep_lease() { holds_until_us_ = loop_.now_us() + 2 * checker_.leases().times.lease_us; }
 
 // What it was writing may still be done.
 void CacheAside::on_leaving() {
@@ -113,6 +115,7 @@ void CacheAside::set(const std::string& key) {
       [this, key, sent, number](const std::string& reply) {
         const bool fine = is_fine(reply, true);
         if (fine) checker_.log().on_stored({process_, number_}, key, sent, {number_, number});
+        if (!fine) keep_lease();
         checker_.leases().on_write_over(key, fine, loop_.now_us());
         std::erase(writing_, key);
         if (!waits()) round_over();

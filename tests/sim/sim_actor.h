@@ -78,6 +78,7 @@ class CacheAside final : public Actor {
   void on_leaving() override;
   void on_value(const std::string& key, const KeyLog::Sent& sent, const std::string& reply);
   void on_nil(const std::string& key, const KeyLog::Sent& sent);
+  void keep_lease();
   void ask_for_all(const std::string& tag);
   void on_one_of_many(const std::string& key, const KeyLog::Sent& sent, const std::string& reply);
   void check_value(const std::string& key, const KeyLog::Sent& sent, const std::string& reply);
@@ -88,7 +89,7 @@ class CacheAside final : public Actor {
   uint32_t values_ = 0;
   std::vector<std::string> writing_;  // keys
   std::vector<std::string> missing_;  // of those that were asked for at once
-  int64_t holds_until_us_ = 0;        // a lease that it has forgotten
+  int64_t holds_until_us_ = 0;        // a lease that it has forgotten, or whose SET has failed
 };
 
 class Transactor final : public Actor {
