@@ -82,7 +82,7 @@ void CacheAside::on_nil(const std::string& key, const KeyLog::Sent& sent) {
   if (!plan_.may_be_told_nil_early) {
     check(key, checker_.log().on_nothing({process_, number_}, key, sent, now_us));
     const int64_t since_us = std::max(sent.us, now_us - kOnItsWayUs);
-    if (plan_.calm && !checker_.log().was_absent(key, since_us)) {
+    if (plan_.calm && !checker_.log().was_absent(key, since_us, !plan_.tracked)) {
       fail("key " + key + " was told nil long after the key had been set: nobody woke it");
     }
   }

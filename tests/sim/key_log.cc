@@ -55,12 +55,13 @@ std::string KeyLog::on_nothing(const Asker& asker, const std::string& name, cons
   return "was told that there is nothing, though there was something all the time (G1, G2, G3)";
 }
 
-bool KeyLog::was_absent(const std::string& name, int64_t since_us) const {
+bool KeyLog::was_absent(const std::string& name, int64_t since_us, bool blind) const {
   const auto it = keys_.find(name);
   if (it == keys_.end()) return true;
   const auto& versions = it->second.versions;
   for (size_t i = versions.size(); i-- > 0;) {
     if (versions[i].absent) return true;
+    if (blind && versions[i].writer.first == kDirectWriter) continue;
     if (versions[i].from_us < since_us) return false;
   }
   return true;

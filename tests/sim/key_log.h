@@ -19,6 +19,7 @@ namespace corral::sim {
 
 /// Which request of which client wrote a value.
 using Writer = std::pair<uint32_t, uint32_t>;
+constexpr uint32_t kDirectWriter = 9999;  // stands for all who write past the proxies
 
 class KeyLog {
  public:
@@ -43,8 +44,9 @@ class KeyLog {
   /// What is wrong with a value that was read, or with nothing; empty: all is well.
   std::string on_value(const Asker& asker, const std::string& key, const Sent& sent, const Writer& writer);
   std::string on_nothing(const Asker& asker, const std::string& key, const Sent& sent, int64_t now_us);
-  /// Whether the key has been absent at some time within [since, now].
-  bool was_absent(const std::string& key, int64_t since_us) const;
+  /// Whether the key has been absent at some time within [since, now]; also, if `blind`, in the eyes of somebody who does
+  /// not see what is written past the proxies.
+  bool was_absent(const std::string& key, int64_t since_us, bool blind) const;
   /// A write has been answered: of a value, or a removal of so many keys.
   void on_stored(const Asker& asker, const std::string& key, const Sent& sent, const Writer& writer);
   void on_removed(const Asker& asker, const std::string& key, const Sent& sent, bool was_there);

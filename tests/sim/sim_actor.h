@@ -23,6 +23,7 @@ struct ActorPlan {
   uint32_t rounds = 20;
   int64_t think_us = 10'000;  // between rounds, on average
   bool vanishes = false;      // goes away midway, perhaps
+  bool tracked = false;       // nodes tell of writes past the proxies to those who wait
   bool calm = false;          // nothing goes wrong: what takes time may be measured
   std::vector<std::string> tags;
   // Of cache-aside.

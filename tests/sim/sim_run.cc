@@ -48,10 +48,10 @@ std::vector<Scenario> chosen(const Options& options) {
   return found;
 }
 
-int report(const Sum& sum) {
-  for (const std::string& failure : sum.failures) std::printf("VIOLATION %s\n", failure.c_str());
+// Tells at once of what has been found since there were `told`.
+void report(const Sum& sum, size_t told) {
+  for (; told < sum.failures.size(); ++told) std::printf("VIOLATION %s\n", sum.failures[told].c_str());
   std::fflush(stdout);
-  return sum.failures.empty() ? 0 : 1;
 }
 
 int replay(const Options& options) {
@@ -63,7 +63,8 @@ int replay(const Options& options) {
     }
   }
   print_sum("replayed", sum);
-  return report(sum);
+  report(sum, 0);
+  return sum.failures.empty() ? 0 : 1;
 }
 
 // Every `jobs`th seed; those that fail do not end it, but are enough after a while.
@@ -74,10 +75,13 @@ int run_share(const Options& options, uint64_t job, Progress& progress) {
   const std::vector<Scenario> scenarios = chosen(options);
   for (uint64_t i = job; i < options.count && sum.failures.size() < enough; i += options.jobs) {
     const uint64_t seed = progress.seed = options.from + i;
+    const size_t told = sum.failures.size();
     run_seed(scenarios[seed % scenarios.size()], seed, (i / options.jobs) % kRepeatedEvery == 0, sum);
+    report(sum, told);
   }
   print_sum("job " + std::to_string(job), sum);
-  return report(sum);
+  std::fflush(stdout);
+  return sum.failures.empty() ? 0 : 1;
 }
 
 int run_long(const Options& options) {

@@ -122,6 +122,7 @@ void Simulation::make_actors(uint32_t count) {
     ActorPlan plan = scenario_.actors;
     plan.tags = tags_;
     plan.calm = scenario_.is_calm();
+    plan.tracked = scenario_.tracks_waits();
     plan.vanishes = scenario_.clients_vanish;
     auto made = std::make_unique<Kind>(loop_, checker_, process_of(number), number, plan);
     if constexpr (std::is_same_v<Kind, Transactor>) transactors_.push_back(made.get());

@@ -60,6 +60,15 @@ struct Scenario {
     return failover_every_us == 0 && break_every_us == 0 && hang_every_us == 0 && refuse_every_us == 0 &&
            down_every_us == 0 && migration_every_us == 0 && give_away_every_us == 0 && !plan.slow_reader;
   }
+  /// The nodes tell of what is written past the proxies to those who wait for a lease.
+  bool tracks_waits() const {
+    for (const auto& rule : rules) {
+      const auto& lease = rule.stampede;
+      if (!lease) continue;
+      if (lease->stale_while_revalidate_ms > 0 || lease->early_refresh > 0 || lease->scope == "cluster") return true;
+    }
+    return false;
+  }
 };
 
 struct Outcome {

@@ -4,12 +4,6 @@
 
 namespace corral::sim {
 
-namespace {
-
-constexpr uint32_t kDirectWriter = 9999;  // stands for all who write past the proxies
-
-}  // namespace
-
 void Simulation::repeat(int64_t every_us, std::function<void()> action) {
   if (every_us == 0) return;
   loop_.after(random().between(0, 2 * every_us), [this, every_us, action] {
