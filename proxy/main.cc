@@ -44,6 +44,7 @@ int main(int argc, char** argv) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("corral"));
   spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ %v");
   spdlog::set_level(spdlog::level::from_str(invocation.settings.log_level));
-  corral::uv::Server server(invocation.settings, [&invocation] { return load_settings_again(invocation); });
+  corral::uv::Server server(invocation.settings, [&invocation] { return load_settings_again(invocation); },
+                            {argv, argv + argc});
   return server.run(invocation.takeover);
 }

@@ -8,6 +8,7 @@
 
 #include "proxy/core/policies.h"
 #include "proxy/core/worker.h"
+#include "proxy/uv/notify.h"
 
 namespace corral::uv {
 
@@ -38,16 +39,19 @@ void Reloader::run_requests() {
 }
 
 void Reloader::reload(std::vector<Waiting> waiting) {
+  notify_reloading();
   const auto settings = load_();
   const std::string error = settings ? tls_.load(*settings).value_or("") : settings.error;
   if (!error.empty()) {
     spdlog::error("the settings are not loaded again, nothing has changed: {}", error);
+    notify_ready("serving; the settings were not loaded again: " + error);
     return answer(waiting, error);
   }
   const policy::PoliciesPtr policies = core::make_policies(*settings);
   process_.set_policies(policies);
   spdlog::set_level(spdlog::level::from_str(settings->log_level));
   spdlog::info("the settings have been loaded again: {} rules", policies->rules.rules().size());
+  notify_ready("serving");
   const auto missing = std::make_shared<std::atomic<uint32_t>>(process_.workers());
   const auto shared = std::make_shared<const std::vector<Waiting>>(std::move(waiting));
   for (uint32_t i = 0; i < process_.workers(); ++i) {

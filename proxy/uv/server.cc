@@ -16,6 +16,7 @@
 
 #include "config/units.h"
 #include "proxy/uv/address.h"
+#include "proxy/uv/notify.h"
 
 namespace corral::uv {
 
@@ -84,8 +85,10 @@ struct Server::WorkerThread {
   std::thread thread;
 };
 
-Server::Server(const config::Settings& settings, LoadSettings load)
-    : settings_(settings), process_(settings, worker_count(settings), wall_clock_us(), new_run_id()) {
+Server::Server(const config::Settings& settings, LoadSettings load, std::vector<std::string> command)
+    : settings_(settings),
+      process_(settings, worker_count(settings), wall_clock_us(), new_run_id()),
+      successor_(loop_, std::move(command)) {
   process_.set_system(system_facts());
   uv_loop_init(&loop_);
   uv_timer_init(&loop_, &timer_);
@@ -105,7 +108,7 @@ Server::~Server() {
 
 int Server::run(bool takeover) {
   std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGHUP, SIG_IGN);  // must not end the program before it can reload
+  for (const int number : {SIGHUP, SIGUSR2}) std::signal(number, SIG_IGN);  // must not end it before it can obey
   raise_file_limit(settings_.server.max_clients);
   if (const auto error = tls_.load(settings_)) {
     spdlog::error("{}", *error);
@@ -114,9 +117,10 @@ int Server::run(bool takeover) {
   if (!open_listeners(takeover)) return 1;
   start_workers();
   for (const ListenSocket& listener : listeners_) watch(listener.fd, &Server::on_connection);
+  watch_signals();
+  notify_ready("serving");  // before the predecessor ends: the service never lacks its main process
   tell_ready(predecessor_);
   keep_takeover_socket();
-  watch_signals();
   for (const ListenSocket& listener : listeners_) {
     spdlog::info("listening on {}, {} workers", config::format_address(listener.address), process_.workers());
   }
@@ -127,7 +131,7 @@ int Server::run(bool takeover) {
 }
 
 void Server::watch_signals() {
-  constexpr std::array<int, 3> kSignals = {SIGTERM, SIGINT, SIGHUP};
+  constexpr std::array<int, 4> kSignals = {SIGTERM, SIGINT, SIGHUP, SIGUSR2};
   for (size_t i = 0; i < kSignals.size(); ++i) {
     uv_signal_init(&loop_, &signals_[i]);
     signals_[i].data = this;
@@ -139,6 +143,7 @@ void Server::watch_signals() {
 
 void Server::on_signal(int number) {
   if (number == SIGHUP) return reloader_->on_signal();
+  if (number == SIGUSR2) return successor_.start();
   drain(number == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
@@ -273,6 +278,7 @@ void Server::drain(const std::string& why) {
   draining_ = true;
   spdlog::info("draining: {}", why);
   const bool taken_over = why == "taken over";
+  if (!taken_over) notify_stopping(static_cast<uint64_t>(settings_.server.drain_timeout_ms));
   for (const ListenSocket& listener : listeners_) {
     // Who is in the queue has connected: they are served, unless the successor does it.
     if (!taken_over) on_connection(listener.fd);

@@ -1,5 +1,5 @@
 // The process as a whole: the main thread accepts connections and gives each to the least loaded worker, handles
-// signals and a successor; each worker runs on a thread of its own.
+// signals and a successor, and tells the service manager how it is; each worker runs on a thread of its own.
 //
 //   starting -> serving -> draining (SIGTERM, SIGINT, or a successor is ready) -> stopped
 #pragma once
@@ -17,6 +17,7 @@
 #include "proxy/core/worker.h"
 #include "proxy/uv/listener.h"
 #include "proxy/uv/reloader.h"
+#include "proxy/uv/successor.h"
 #include "proxy/uv/takeover.h"
 #include "proxy/uv/tls_context.h"
 #include "proxy/uv/uv_transport.h"
@@ -25,8 +26,8 @@ namespace corral::uv {
 
 class Server {
  public:
-  /// `load`: for a reload; on the main thread.
-  Server(const config::Settings& settings, LoadSettings load);
+  /// `load`: for a reload; on the main thread. `command`: the arguments of the process, for its successor.
+  Server(const config::Settings& settings, LoadSettings load, std::vector<std::string> command);
   ~Server();
 
   /// Serves until it is told to stop. The exit status: 0, or 1 if it could not start (it has logged why).
@@ -61,7 +62,8 @@ class Server {
   Tls tls_;
   uv_loop_t loop_;
   std::unique_ptr<Reloader> reloader_;
-  uv_signal_t signals_[3];
+  Successor successor_;
+  uv_signal_t signals_[4];
   uv_timer_t timer_;  // retries the takeover socket; later, drains
   std::vector<ListenSocket> listeners_;
   std::vector<std::unique_ptr<Watch>> watches_;
