@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The one list of the Debian packages that Corral needs, and their installation.
 #
-#   config/install-deps.sh [build|test|bench|fuzz]     the default is test; each group holds those before it
+#   config/install-deps.sh [build|package|test|bench|fuzz]     the default is test; each group holds those before it
 #
 # Does nothing, and quickly, if all are there. Services that come with a package (redis-server, nutcracker) are neither
 # started nor enabled if it was this script that installed them.
@@ -10,7 +10,8 @@ set -euo pipefail
 build=(g++ cmake ninja-build ccache pkg-config
   libuv1-dev libssl-dev libhiredis-dev libxxhash-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev robin-map-dev
   libgtest-dev libbenchmark-dev)
-test=(redis-server redis-tools openssl patch)
+package=(dpkg-dev file gzip)
+test=(redis-server redis-tools openssl patch adduser lintian man-db systemd)
 # Node.js may have come another way, with an npm of its own that Debian's package does not go with.
 command -v node >/dev/null && command -v npm >/dev/null || test+=(nodejs npm)
 bench=(nutcracker)
@@ -26,14 +27,15 @@ die() {
 
 case "${1:-test}" in
   build) wanted=("${build[@]}") ;;
-  test) wanted=("${build[@]}" "${test[@]}") ;;
-  bench) wanted=("${build[@]}" "${test[@]}" "${bench[@]}") ;;
-  fuzz) wanted=("${build[@]}" "${test[@]}" "${bench[@]}" "${fuzz[@]}") ;;
+  package) wanted=("${build[@]}" "${package[@]}") ;;
+  test) wanted=("${build[@]}" "${package[@]}" "${test[@]}") ;;
+  bench) wanted=("${build[@]}" "${package[@]}" "${test[@]}" "${bench[@]}") ;;
+  fuzz) wanted=("${build[@]}" "${package[@]}" "${test[@]}" "${bench[@]}" "${fuzz[@]}") ;;
   -h | --help)
     sed -n '2,8s/^# \{0,1\}//p' "$0"
     exit 0
     ;;
-  *) die "unknown group '$1'; the groups are build, test, bench, fuzz" ;;
+  *) die "unknown group '$1'; the groups are build, package, test, bench, fuzz" ;;
 esac
 
 # Those of its arguments that are not installed, one a line.
