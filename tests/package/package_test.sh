@@ -58,13 +58,17 @@ check_lintian() {
   lintian --allow-root --fail-on error "$deb" || fail "lintian finds errors"
 }
 
-# Every setting has its paragraph, and neither page is one that groff complains of.
+# Every flag and every setting has its paragraph, and neither page is one that groff complains of.
 check_manual_pages() {
   step "manual pages"
-  local page said
+  local page said flag
   for page in "$dir"/content/usr/share/man/man?/*.gz; do
     said=$(MANWIDTH=80 LC_ALL=C.UTF-8 man --warnings -l "$page" 2>&1 >"$dir/page.txt")
     [[ -z $said && -s $dir/page.txt ]] || fail "$page: $said"
+  done
+  zcat "$dir/content/usr/share/man/man1/corral.1.gz" | sed 's/\\-/-/g' >"$dir/flags.1"
+  for flag in $("$build/corral" --help | grep -oE -- '--[a-z-]+'); do
+    grep -qE "^\.BI? $flag( |$)|^\.BR .*$flag$" "$dir/flags.1" || fail "corral(1) does not tell of $flag"
   done
   zcat "$dir/content/usr/share/man/man5/corral.toml.5.gz" >"$dir/settings.5"
   grep -oE '^(# )?[a-z_]+ = ' "$dir/content/etc/corral/corral.toml" | sed 's/^# //; s/ = //' | sort >"$dir/settings"
