@@ -6,7 +6,7 @@
 // cache_aside.cc or cache_aside.mjs printed. An expiry is what happens around the first of some clients that are told that
 // the key is missing, which is why a cold start is one too; it has a column of its own.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { grid, bars } from './stampede_plots.mjs';
+import { grid, bars } from './plots.mjs';
 
 const [dir, ttlText] = process.argv.slice(2);
 const ttl = Number(ttlText);

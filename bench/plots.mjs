@@ -1,4 +1,5 @@
-// Plots as SVG, for stampede_report.mjs: rows are modes, each its name and what it is; columns are clients.
+// Plots as SVG, for stampede_report.mjs and report.mjs: rows are modes or cases, each its name and what it is; columns are
+// clients or servers.
 const colours = ['#1f6fb4', '#c77700', '#b3261e'];
 const [left, panelWidth, panelHeight, gap, top] = [230, 260, 90, 26, 64];
 
