@@ -22,7 +22,7 @@ start_corral() {
   pick_port
   printf '[server]\nmax_clients = 60000\n%s' "$2" >"$work_dir/$1.toml"
   start_process "$work_dir/$1.log" "$corral" --config "$work_dir/$1.toml" --workers 1 \
-    --listen "127.0.0.1:$port" --upstream "$cluster_addresses"
+    --listen "127.0.0.1:$port" --upstream "$cluster_addresses" --admin ""
   wait_for_ping Corral "$pid" "$port" "$work_dir/$1.log" || exit 1
 }
 

@@ -11,6 +11,16 @@
 namespace corral::config {
 namespace {
 
+std::optional<Conflict> find_admin_conflict(const ServerSettings& server) {
+  const auto address = parse_address(server.admin);
+  if (!address || address->is_loopback() || !server.admin_token.empty()) return {};
+  return Conflict{
+      "server", "admin",
+      fmt::format("server.admin is \"{}\", which other machines may reach, and server.admin_token is not set; "
+                  "it must be set, or the address one of loopback",
+                  server.admin)};
+}
+
 std::optional<Conflict> in_upstream(std::string_view key, std::string what) {
   return Conflict{"upstream", key, fmt::format("upstream.{} {}", key, what)};
 }
@@ -81,6 +91,7 @@ std::optional<Conflict> find_upstream_tls_conflict(const UpstreamSettings& upstr
 
 std::optional<Conflict> find_conflict(const Settings& settings) {
   const UpstreamSettings& upstream = settings.upstream;
+  if (auto conflict = find_admin_conflict(settings.server)) return conflict;
   if (auto conflict = find_login_conflict(upstream)) return conflict;
   if (auto conflict = find_sentinel_conflict(upstream)) return conflict;
   if (auto conflict = find_server_tls_conflict(settings.server)) return conflict;

@@ -51,9 +51,7 @@ std::optional<std::string> apply(const Overrides& overrides, const CommandCheck&
   if (overrides.upstream) set("upstream", "seeds", "--upstream", split_at_commas(*overrides.upstream));
   if (overrides.workers) set("server", "workers", "--workers", *number_or_text(*overrides.workers).get(0));
   if (overrides.log_level) set("log", "level", "--log-level", toml::value<std::string>(*overrides.log_level));
-  if (!error && overrides.admin && !overrides.admin->empty()) {
-    error = "--admin is not served by this version yet; leave it out, or \"\"";
-  }
+  if (overrides.admin) set("server", "admin", "--admin", toml::value<std::string>(*overrides.admin));
   if (auto conflict = find_conflict(settings); !error && conflict) error = conflict->what;
   return error;
 }
@@ -68,7 +66,8 @@ void declare_options(CLI::App& app, Invocation& invocation) {
   app.add_option("--upstream", overrides.upstream, "Nodes of the cluster (or sentinels) to ask first, or the server")
       ->type_name("HOST:PORT[,HOST:PORT...]");
   app.add_option("--workers", overrides.workers, "Threads that serve clients; 0: one for each core")->type_name("N");
-  app.add_option("--admin", overrides.admin, "Not served by this version yet")->type_name("HOST:PORT");
+  app.add_option("--admin", overrides.admin, "Where metrics and health are told (HTTP); \"\": nowhere")
+      ->type_name("HOST:PORT");
   app.add_option("--log-level", overrides.log_level, "trace, debug, info, warn, error or off")->type_name("LEVEL");
   app.add_flag("--check", invocation.check, "Check the settings and end");
   app.add_flag("--print-config", invocation.print_config,

@@ -3,22 +3,23 @@
 #
 #   config/install-deps.sh [build|package|test|bench|fuzz]     the default is test; each group holds those before it
 #
-# Does nothing, and quickly, if all are there. Services that come with a package (redis-server, nutcracker) are neither
-# started nor enabled if it was this script that installed them.
+# Does nothing, and quickly, if all are there. Services that come with a package (redis-server, nutcracker, prometheus)
+# are neither started nor enabled if it was this script that installed them.
 set -euo pipefail
 
 build=(g++ cmake ninja-build ccache pkg-config
   libuv1-dev libssl-dev libhiredis-dev libxxhash-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev robin-map-dev
+  libcpp-httplib-dev prometheus-cpp-dev
   libgtest-dev libbenchmark-dev)
 package=(dpkg-dev file gzip)
-test=(redis-server redis-tools openssl patch adduser lintian man-db systemd)
+test=(redis-server redis-tools openssl patch adduser lintian man-db systemd prometheus)
 # Node.js may have come another way, with an npm of its own that Debian's package does not go with.
 command -v node >/dev/null && command -v npm >/dev/null || test+=(nodejs npm)
 bench=(nutcracker)
 fuzz=(clang libclang-rt-14-dev)
 
 # Installed packages whose service would start by itself.
-services=(redis-server nutcracker)
+services=(redis-server nutcracker prometheus)
 
 die() {
   echo "install-deps.sh: $*" >&2

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # From a checkout to a running Corral, in one command.
 #
-#   config/quickstart.sh [--listen HOST:PORT]
+#   config/quickstart.sh [--listen HOST:PORT] [--admin HOST:PORT]
 #       installs what is missing, builds, starts a throwaway Redis Cluster of three masters on loopback, and Corral
 #       in front of it; Ctrl-C stops all of it and leaves nothing behind.
-#   config/quickstart.sh --no-cluster --upstream HOST:PORT[,HOST:PORT...] [--listen HOST:PORT]
+#   config/quickstart.sh --no-cluster --upstream HOST:PORT[,HOST:PORT...] [--listen HOST:PORT] [--admin HOST:PORT]
 #       the same in front of a cluster that is there already.
 #
 # CORRAL=/path/to/corral runs that program and builds nothing.
@@ -16,6 +16,7 @@ root=$(dirname "$here")
 source "$here/cluster.sh"
 
 listen=127.0.0.1:6380
+admin=127.0.0.1:9380
 upstream=""
 with_cluster=yes
 work_dir=""
@@ -28,9 +29,9 @@ die() {
 parse_arguments() {
   while (($#)); do
     case $1 in
-      --listen | --upstream)
+      --listen | --upstream | --admin)
         (($# > 1)) || die "$1 wants a value"
-        if [[ $1 == --listen ]]; then listen=$2; else upstream=$2; fi
+        declare -g "${1#--}=$2"
         shift
         ;;
       --no-cluster) with_cluster=no ;;
@@ -66,9 +67,11 @@ stop_as_asked() {
   exit 0
 }
 
-check_that_port_is_free() {
+check_that_ports_are_free() {
   ! is_listening "$host" "$listen_port" ||
     die "something listens at $host:$listen_port already; stop it, or give another address with --listen HOST:PORT"
+  [[ -z $admin ]] || ! is_listening "${admin%:*}" "${admin##*:}" ||
+    die "something listens at $admin already; stop it, or give another address with --admin HOST:PORT"
 }
 
 build() {
@@ -90,8 +93,13 @@ build_step() {
   started_pids=()
 }
 
+# In front of the throwaway cluster with a rule for the keys that redis-benchmark uses, so that there is something to see.
 start_corral() {
-  start_process "$work_dir/corral.log" "$corral" --listen "$listen" --upstream "$upstream"
+  : >"$work_dir/corral.toml"
+  [[ $with_cluster == no ]] || printf '%s\n' '[[rule]]' 'name = "quickstart"' 'match = ["key:*", "page:*"]' \
+    'ttl = { default = "10m" }' 'near_cache = {}' >"$work_dir/corral.toml"
+  start_process "$work_dir/corral.log" "$corral" --config "$work_dir/corral.toml" --listen "$listen" --admin "$admin" \
+    --upstream "$upstream"
   corral_pid=$pid
   wait_for_ping Corral "$corral_pid" "$listen_port" "$work_dir/corral.log" "$host" || exit 1
 }
@@ -112,7 +120,9 @@ It looks like one Redis server. In another terminal:
   redis-cli $at info corral
   redis-benchmark $at -t set,get -n 200000 -r 100000
   redis-benchmark $at -t set,get -n 1000000 -r 100000 -P 16
-
+${admin:+
+Its metrics, for Prometheus: http://$admin/metrics
+}
 Ctrl-C stops it.
 END
 }
@@ -136,7 +146,7 @@ trap clean_up EXIT
 trap stop_as_asked INT TERM
 cluster_pids=()
 build
-check_that_port_is_free
+check_that_ports_are_free
 if [[ $with_cluster == yes ]]; then
   say "Starting a Redis Cluster ..."
   start_cluster "$work_dir" || exit 1

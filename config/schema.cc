@@ -98,6 +98,11 @@ const Field kFields[] = {
     {"server", "announce",
      "The address that CLUSTER commands tell, for NAT and containers; empty: the one that the client used.",
      OptionalAddress{server<&Server::announce>}},
+    {"server", "admin", "Where metrics and health are told over HTTP; empty: nowhere.",
+     OptionalAddress{server<&Server::admin>}},
+    {"server", "admin_token",
+     "What a request there must carry (Authorization: Bearer ...); empty: nothing, for loopback addresses only.",
+     Text{server<&Server::admin_token>, true}},
     {"server", "workers", "Threads that serve clients; 0: one for each core.",
      WholeNumber{server<&Server::workers>, 0, 1024}},
     {"server", "max_clients", "Clients that may be connected at once.",
@@ -263,7 +268,6 @@ const Field kRuleFields[] = {
 };
 
 constexpr Unserved kUnserved[] = {
-    {"server", "admin", ""},
     {"upstream", "replica_reads", "never"},
 };
 

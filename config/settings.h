@@ -14,6 +14,11 @@ struct Address {
   uint16_t port = 0;  // 0: a unix socket
   bool tls = false;   // of a listening address: what is spoken there
   bool is_unix() const { return port == 0; }
+  /// Only this machine can connect to it.
+  bool is_loopback() const {
+    const bool numeric = host.find_first_not_of("0123456789.") == std::string::npos;
+    return is_unix() || host == "localhost" || host == "::1" || (numeric && host.starts_with("127."));
+  }
   bool operator==(const Address&) const = default;
 };
 
@@ -40,7 +45,9 @@ struct UpstreamTlsSettings {
 struct ServerSettings {
   std::vector<Address> listen = {{"127.0.0.1", 6380}};
   std::string announce;  // HOST:PORT that CLUSTER commands tell; empty: the address that the client used
-  uint32_t workers = 0;  // 0: one for each core
+  std::string admin = "127.0.0.1:9380";  // HTTP; empty: none
+  std::string admin_token;               // that who asks there must have; empty: nobody must
+  uint32_t workers = 0;                  // 0: one for each core
   uint32_t max_clients = 10000;
   int64_t idle_timeout_ms = 0;  // 0: never
   int64_t drain_timeout_ms = 10'000;

@@ -187,7 +187,12 @@ class RuleBook::Compiler {
   size_t first_free_ = 0;
 };
 
-RuleBook::RuleBook(std::vector<Rule> rules) : rules_(std::move(rules)) { Compiler(*this).compile(); }
+RuleBook::RuleBook(std::vector<Rule> rules) : rules_(std::move(rules)) {
+  for (uint32_t i = 0; i < rules_.size(); ++i) {
+    if (rules_[i].ttl) rules_[i].ttl->place = i;
+  }
+  Compiler(*this).compile();
+}
 
 // --- finding ---
 

@@ -23,6 +23,7 @@ struct TtlRule {
   double jitter = 0.1;  // a default or given TTL t becomes one in [t * (1 - jitter), t]
   Mode mode = Mode::kEnforce;
   int64_t stale_ms = 0;  // in every mode: a key is stored for so much longer than clients say and are told
+  uint32_t place = 0;    // of its rule in the book, which sets it
 
   bool enforces() const { return mode == Mode::kEnforce || mode == Mode::kReject; }
 };

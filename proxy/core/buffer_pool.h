@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <new>
+#include <numeric>
 #include <utility>
 
 namespace corral::core {
@@ -34,24 +35,28 @@ class BufferPool {
 
   /// A block of rounded(size) bytes, aligned for any type.
   void* take(size_t size) {
-    if (size > kLargest) return check(std::malloc(size));
+    if (size > kLargest) return allocate(size);
     const int c = size_class(size);
     if (Free* block = free_[c]) {
       free_[c] = block->next;
       kept_[c] -= kSmallest << c;
       return block;
     }
-    return check(std::malloc(kSmallest << c));
+    return allocate(kSmallest << c);
   }
 
   /// `size`: what it was taken with, or its capacity.
   void give(void* block, size_t size) {
-    if (size > kLargest) return std::free(block);
+    if (size > kLargest) return release(block, size);
     const int c = size_class(size);
-    if (kept_[c] >= kKeptBytes) return std::free(block);
+    if (kept_[c] >= kKeptBytes) return release(block, kSmallest << c);
     free_[c] = new (block) Free{free_[c]};
     kept_[c] += kSmallest << c;
   }
+
+  /// Of blocks that are not used now, and of those that are.
+  size_t spare_bytes() const { return std::accumulate(kept_.begin(), kept_.end(), size_t{0}); }
+  size_t used_bytes() const { return allocated_ - spare_bytes(); }
 
  private:
   struct Free {
@@ -61,13 +66,20 @@ class BufferPool {
   static_assert(kSmallest << (kClasses - 1) == kLargest);
 
   static int size_class(size_t size) { return size <= kSmallest ? 0 : std::bit_width((size - 1) / kSmallest); }
-  static void* check(void* block) {
+  void* allocate(size_t size) {
+    void* block = std::malloc(size);
     if (!block) throw std::bad_alloc();
+    allocated_ += size;
     return block;
+  }
+  void release(void* block, size_t size) {
+    allocated_ -= size;
+    std::free(block);
   }
 
   std::array<Free*, kClasses> free_{};
   std::array<size_t, kClasses> kept_{};
+  size_t allocated_ = 0;
 };
 
 }  // namespace corral::core

@@ -23,6 +23,7 @@ constexpr size_t kFeedBytes = 1 << 20;  // of a large request that wait to be se
 
 Link::Link(Worker& worker, NodeId node, LinkKind kind, config::Address address, uint32_t log_block, Peer peer)
     : worker_(worker),
+      stats_(worker.node_stats(node)),
       node_(node),
       kind_(kind),
       peer_(peer),
@@ -83,7 +84,7 @@ void Link::on_handshake_reply(std::string_view reply) {
       return fail(resp::ReplyView(reply).text());
     case Handshake::Result::kDone:
       state_ = State::kReady;
-      failures_ = 0;
+      if (std::exchange(failures_, uint8_t{0}) > 0) worker_.on_link_recovered(*this);
       // Of one that waits nothing else may be heard for long.
       if (!pendings_.empty() && (pendings_.front().request.flags & kMayWait)) prove();
       worker_.on_link_ready(*this);
@@ -194,6 +195,7 @@ size_t Link::consume(const char* data, size_t size) {
   }
   if (replies > 0 && !proven_) [[unlikely]]
     prove();
+  settle_times();
   worker_.stats().upstream_commands.add(replies);
   return at;
 }
@@ -202,6 +204,20 @@ size_t Link::consume(const char* data, size_t size) {
 void Link::prove() {
   proven_ = true;
   if (!always_tried) worker_.health().on_answer(node_);
+}
+
+// Replies to what was sent together come together: they are counted as one run.
+void Link::note_time(const Request& request) {
+  if (request.flags & kMayWait) return;
+  if (request.sent_us != timed_since_us_) {
+    settle_times();
+    timed_since_us_ = request.sent_us;
+  }
+  ++timed_;
+}
+
+void Link::settle_times() {
+  if (timed_ > 0) stats_.times.add(worker_.turn_us() - timed_since_us_, std::exchange(timed_, 0));
 }
 
 void Link::on_reply(std::string_view reply) {
@@ -216,6 +232,7 @@ void Link::on_reply(std::string_view reply) {
     reply = piece->verdict();
   }
   pendings_.pop();
+  note_time(done.request);
   if (pendings_.size() > 1 && pendings_[1].request.touch) worker_.prefetch_touch(pendings_[1].request.touch);
   if (feeding_ && pendings_.empty()) [[unlikely]] {
     feeding_ = false;
@@ -234,6 +251,7 @@ void Link::begin_feeding(const Request& request, Feeder* feeder) {
   wrote_ms_ = worker_.now_ms();
   if (request.session) request.session->note_written(node_);
   pendings_.push({request, nullptr, 0, worker_.now_ms()});
+  pendings_.back().request.sent_us = worker_.turn_us();
 }
 
 bool Link::feed(std::string_view bytes) {
@@ -266,6 +284,7 @@ void Link::on_failed(std::string_view reason) {
 }
 
 void Link::abandon() {
+  settle_times();
   if (socket_) worker_.transport().close(std::exchange(socket_, nullptr));
   state_ = State::kBackoff;
   backoff_until_ms_ = worker_.now_ms() + 1'000'000;

@@ -16,6 +16,7 @@
 #include "proxy/core/byte_queue.h"
 #include "proxy/core/handshake.h"
 #include "proxy/core/link_kind.h"
+#include "proxy/core/node_stats.h"
 #include "proxy/core/request.h"
 #include "proxy/core/ring.h"
 #include "proxy/core/told_scripts.h"
@@ -157,8 +158,11 @@ class Link final : public Endpoint {
   void end_dropping();
   void check_passing(uint32_t now_ms);
   void lose_passing();
+  void note_time(const Request& request);
+  void settle_times();
 
   Worker& worker_;
+  NodeStats& stats_;
   const NodeId node_;
   const LinkKind kind_;
   const Peer peer_;
@@ -190,6 +194,8 @@ class Link final : public Endpoint {
   bool doubted_ = false;  // its address
   uint32_t doubted_ms_ = 0;
   uint32_t wrote_ms_ = 0;  // when bytes were last taken, while feeding
+  uint32_t timed_since_us_ = 0;
+  uint32_t timed_ = 0;  // replies in this turn to what was sent then
 };
 
 }  // namespace corral::core

@@ -77,6 +77,7 @@ void Link::expire_requests(uint32_t now_ms) {
     if (comes || (expired.request.flags & (kMayWait | kPiece | kDiscard))) continue;
     pendings_[i].request = {};
     pendings_[i].request.flags = static_cast<uint8_t>(kDiscard | (expired.request.flags & kScript));
+    pendings_[i].request.sent_us = expired.request.sent_us;
     worker_.stats().requests_expired.add();
     lose(expired, true, "the node did not come to it within the request timeout");
     if (!socket_) return;
@@ -138,6 +139,7 @@ std::string Link::told_reason(std::string_view reason) {
 }
 
 void Link::fail(std::string_view reason) {
+  settle_times();
   const std::string why = told_reason(reason);  // it may point into what is cleared below
   if (socket_) worker_.transport().close(socket_);
   socket_ = nullptr;

@@ -99,12 +99,15 @@ void Link::check_passing(uint32_t now_ms) {
 void Link::end_dropping() {
   passing_ = dropping_ = false;
   on_reply("$0\r\n\r\n");
+  settle_times();
 }
 
 void Link::end_passing() {
   passing_ = false;
   const Pending done = pendings_.front();
   pendings_.pop();
+  note_time(done.request);
+  settle_times();
   on_client_room();
   worker_.stats().upstream_commands.add();
   if (done.request.session->holds() > 0) worker_.holds().on_answered(done);

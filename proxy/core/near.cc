@@ -256,8 +256,10 @@ Near::Way Near::tell_ttl(Session& session, const Command& command, const Command
     ttl = visible_ttl_ms(*rule, static_cast<int64_t>(*deadline_ms - now_ms));
     if (spec.near_read == resp::NearRead::kTtl) ttl = (ttl + 500) / 1000;
   }
-  const bool demanded = rule->ttl && rule->ttl->mode != policy::TtlRule::Mode::kOff;
-  if (ttl == -1 && demanded) worker_.stats().ttl_missing.add();
+  if (ttl == -1 && rule->ttl && rule->ttl->mode != policy::TtlRule::Mode::kOff) {
+    worker_.stats().ttl_missing.add();
+    ++worker_.rule_stats().of(*rule->ttl).ttl_missing;
+  }
   count_hit(*rule);
   worker_.process().server_stats().count_call(worker_.index(), spec, false);
   std::string out;

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "config/units.h"
 #include "proxy/core/policies.h"
+#include "proxy/core/topology_events.h"
 
 namespace corral::core {
 
@@ -119,7 +121,7 @@ std::vector<std::pair<std::string_view, uint64_t>> Process::totals() const {
     for (const auto& board : boards_) sum += (board->stats.*counter).get();
     result.emplace_back(name, sum);
   };
-#define CORRAL_SUM_COUNTER(name) add(#name, &Stats::name);
+#define CORRAL_SUM_COUNTER(name, about, grows) add(#name, &Stats::name);
   CORRAL_COUNTERS(CORRAL_SUM_COUNTER)
 #undef CORRAL_SUM_COUNTER
   if (settings_.near_cache.memory_bytes > 0) {
@@ -162,7 +164,7 @@ SlotMapPtr Process::publish(const ClusterView& view, int64_t now_us) {
   std::vector<NodeId> ids;
   for (const auto& node : view.nodes) {
     ids.push_back(node_id_locked(node.address));
-    if (!node.failed) next->sound.push_back(ids.back());
+    (node.failed ? next->failed : next->sound).push_back(ids.back());
     next->addresses.push_back(node.address);
   }
   for (size_t slot = 0; slot < resp::kSlots; ++slot) {
@@ -170,7 +172,13 @@ SlotMapPtr Process::publish(const ClusterView& view, int64_t now_us) {
     if (owner != ClusterView::kNobody) next->owner[slot] = ids[owner];
   }
   for (size_t i = 0; i < view.nodes.size(); ++i) next->masters.push_back({ids[i], view.nodes[i].name, 0, 0});
-  return store(std::move(next), now_us);
+  SlotMapPtr changed = store(std::move(next), now_us);
+  if (told_ != map_) {
+    tell_changes(
+        *told_, *map_, [this](NodeId id) { return config::format_address(addresses_[id]); }, now_us, events_);
+    told_ = map_;
+  }
+  return changed;
 }
 
 SlotMapPtr Process::publish_move(uint16_t slot, NodeId owner, int64_t now_us) {

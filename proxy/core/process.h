@@ -18,9 +18,11 @@
 #include "policy/policies.h"
 #include "proxy/core/acl_log.h"
 #include "proxy/core/auth_throttle.h"
+#include "proxy/core/event_log.h"
 #include "proxy/core/gate.h"
 #include "proxy/core/near_links.h"
 #include "proxy/core/pubsub_registry.h"
+#include "proxy/core/reply_times.h"
 #include "proxy/core/script_registry.h"
 #include "proxy/core/server_stats.h"
 #include "proxy/core/slot_map.h"
@@ -33,6 +35,7 @@ namespace corral::core {
 /// What each worker tells the others.
 struct WorkerBoard {
   Stats stats;
+  TimesByGroup times;  // of clients' requests
   std::atomic<uint32_t> clients{0};
   // If it is limited: what its clients and connections hold, and the largest client.
   std::atomic<uint64_t> memory_bytes{0}, largest_client_bytes{0};
@@ -109,6 +112,7 @@ class Process {
   SlowLog& slow_log() { return slow_log_; }
   AclLog& acl_log() { return acl_log_; }
   AuthThrottle& auth_throttle() { return auth_throttle_; }
+  EventLog& events() { return events_; }
   const SystemFacts& system() const { return system_; }
   void set_system(SystemFacts system) { system_ = std::move(system); }  // before the workers start
   PubSubRegistry& pubsub() { return pubsub_; }
@@ -146,6 +150,7 @@ class Process {
   SlowLog slow_log_;
   AclLog acl_log_;
   AuthThrottle auth_throttle_;
+  EventLog events_;
   SystemFacts system_;
   PubSubRegistry pubsub_;
   std::unique_ptr<policy::NearCache> near_cache_;
@@ -157,6 +162,7 @@ class Process {
   mutable std::mutex mutex_;                // guards what follows
   std::vector<config::Address> addresses_;  // by NodeId
   SlotMapPtr map_ = std::make_shared<SlotMap>();
+  SlotMapPtr told_ = map_;  // what the events tell of; only whole views are told
   std::vector<int64_t> touched_us_ = std::vector<int64_t>(resp::kSlots, 0);  // by slot; 0: never
   struct Unlisted {
     std::unique_ptr<resp::UnlistedCommand> command;

@@ -2,7 +2,7 @@
 //
 // Each request takes a ticket; its reply may come in any order (requests go to several nodes). The one that is next in
 // line is appended to the client's output at once, which is the ordinary case; one that comes early is kept here, in
-// memory of the pool, until its turn. An empty queue owns no memory.
+// memory of the pool, until its turn. How long each took is told to ReplyTimes. An empty queue owns no memory.
 #pragma once
 
 #include <cassert>
@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "proxy/core/byte_queue.h"
+#include "proxy/core/reply_times.h"
 
 namespace corral::core {
 
@@ -36,44 +37,52 @@ class ReplyQueue {
   /// Whether all requests with tickets before this one have been given their replies, in line.
   bool has_passed(Ticket ticket) const { return static_cast<int32_t>(head_ - ticket) >= 0; }
 
-  /// `muted`: the reply is awaited in its place, but not shown (CLIENT REPLY OFF).
-  Ticket push(bool muted) {
+  /// `muted`: the reply is awaited in its place, but not shown (CLIENT REPLY OFF). `who`: ReplyTimes::who().
+  Ticket push(bool muted, uint64_t who) {
     if (size() == capacity_) grow();
-    at(tail_) = Entry{nullptr, 0, false, muted};
+    at(tail_) = Entry{nullptr, who | (muted ? kMuted : 0)};
     return tail_++;
   }
 
   /// Gives `reply` to the request with `ticket`, once. What is now due in line goes to `output`.
-  void complete(Ticket ticket, std::string_view reply, ByteQueue& output) {
+  void complete(Ticket ticket, std::string_view reply, ByteQueue& output, ReplyTimes& times) {
     complete_with(
-        ticket, reply.size(), [reply](char* out) { std::memcpy(out, reply.data(), reply.size()); }, output);
+        ticket, reply.size(), [reply](char* out) { std::memcpy(out, reply.data(), reply.size()); }, output, times);
   }
 
   /// Likewise; `fill(char*)` writes the reply, `size` bytes, if it is not muted or empty.
   template <class Fill>
-  void complete_with(Ticket ticket, size_t size, Fill&& fill, ByteQueue& output) {
+  void complete_with(Ticket ticket, size_t size, Fill&& fill, ByteQueue& output, ReplyTimes& times) {
     assert(ticket - head_ < this->size());
     Entry& entry = at(ticket);
     if (ticket != head_) return keep(entry, size, fill);
-    if (!entry.muted && size > 0) fill(output.reserve(size));
+    if (!(entry.who & kMuted) && size > 0) fill(output.reserve(size));
+    times.add(entry.who & kWho);
     ++head_;
-    while (head_ != tail_ && at(head_).done) {
+    while (head_ != tail_ && (at(head_).who & kDone)) {
       Entry& next = at(head_++);
-      if (next.size > 0) output.append({next.data, next.size});
+      times.add(next.who & kWho);
+      if (next.kept) output.append(next.kept->bytes());
       drop(next);
     }
     if (empty()) release();
   }
 
   /// What is completed next, and is to be shown.
-  bool is_next(Ticket ticket) { return ticket == head_ && !at(ticket).muted; }
+  bool is_next(Ticket ticket) { return ticket == head_ && !(at(ticket).who & kMuted); }
 
  private:
-  struct Entry {
-    char* data;
+  static constexpr uint64_t kWho = (uint64_t{1} << 40) - 1, kDone = uint64_t{1} << 40, kMuted = uint64_t{1} << 41;
+
+  /// A reply that came early, and its bytes behind this.
+  struct Kept {
     uint32_t size;
-    bool done;
-    bool muted;
+    char* data() { return reinterpret_cast<char*>(this + 1); }
+    std::string_view bytes() { return {data(), size}; }
+  };
+  struct Entry {
+    Kept* kept;
+    uint64_t who;  // and what follows
   };
 
   Entry& at(uint32_t index) { return entries_[index & (capacity_ - 1)]; }
@@ -81,22 +90,22 @@ class ReplyQueue {
 
   template <class Fill>
   void keep(Entry& entry, size_t size, Fill&& fill) {
-    entry.done = true;
-    if (entry.muted || size == 0) return;
-    entry.data = static_cast<char*>(pool_->take(size));
-    entry.size = static_cast<uint32_t>(size);
+    entry.who |= kDone;
+    if ((entry.who & kMuted) || size == 0) return;
+    entry.kept = new (pool_->take(sizeof(Kept) + size)) Kept{static_cast<uint32_t>(size)};
     kept_bytes_ += size;
-    fill(entry.data);
+    fill(entry.kept->data());
   }
 
   void drop(Entry& entry) {
-    if (!entry.data) return;
-    kept_bytes_ -= entry.size;
-    pool_->give(entry.data, entry.size);
-    entry.data = nullptr;
+    if (!entry.kept) return;
+    kept_bytes_ -= entry.kept->size;
+    pool_->give(entry.kept, sizeof(Kept) + entry.kept->size);
+    entry.kept = nullptr;
   }
 
-  void grow() {
+  // Not inlined: its registers would be saved for each request.
+  [[gnu::noinline]] void grow() {
     const uint32_t capacity = capacity_ ? capacity_ * 2 : 4;
     auto* entries = static_cast<Entry*>(pool_->take(capacity * sizeof(Entry)));
     for (uint32_t i = head_; i != tail_; ++i) entries[i & (capacity - 1)] = at(i);

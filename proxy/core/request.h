@@ -65,6 +65,7 @@ struct Request {
   uint8_t flags = 0;                // of RequestFlag
   uint8_t attempts = 0;             // refusals so far
   uint32_t since_ms = 0;            // when it was first sent, on the worker's clock
+  uint32_t sent_us = 0;             // when a link took it last: Worker::turn_us()
   Touch touch{};                    // ends when it is answered; parts of it carry it too, but for them it means nothing
   uint32_t order = 0;               // its place among the session's requests, in which those of a slot are executed
   Tracked tracked = Tracked::kNot;  // of its client

@@ -14,6 +14,7 @@ class Ring {
   uint32_t size() const { return tail_ - head_; }
   bool empty() const { return head_ == tail_; }
   T& front() { return (*this)[0]; }
+  T& back() { return (*this)[size() - 1]; }
   T& operator[](uint32_t i) {
     assert(i < size());
     return items_[(head_ + i) & (capacity_ - 1)];

@@ -68,19 +68,22 @@ bool send_with_follow_ups(Session& session, const Command& command, const Comman
 // Counts keys that were found without a TTL although a rule demands one: they were written past this proxy.
 class TellTask final : public Task {
  public:
-  TellTask(Worker& worker, const Request& whole, bool demanded, std::optional<SoftTtl> soft)
-      : worker_(worker), whole_(whole), demanded_(demanded), soft_(std::move(soft)) {}
+  TellTask(Worker& worker, const Request& whole, RuleStats* demanding, std::optional<SoftTtl> soft)
+      : worker_(worker), whole_(whole), demanding_(demanding), soft_(std::move(soft)) {}
 
   void on_reply(uint32_t, std::string_view reply) override {
-    if (demanded_ && reply == ":-1\r\n") worker_.stats().ttl_missing.add();
+    if (demanding_ && reply == ":-1\r\n") {
+      worker_.stats().ttl_missing.add();
+      ++demanding_->ttl_missing;
+    }
     soft_ ? worker_.answer(whole_, soft_->reply(reply)) : worker_.answer(whole_, reply);
     delete this;
   }
 
  private:
   Worker& worker_;
-  const Request whole_;  // holds a reference to the session
-  const bool demanded_;
+  const Request whole_;         // holds a reference to the session
+  RuleStats* const demanding_;  // of the rule that demands a TTL; null: it does not
   const std::optional<SoftTtl> soft_;
 };
 
@@ -97,15 +100,16 @@ bool forward_through(Session& session, std::string_view bytes, uint16_t slot, co
 bool apply_to_telling(Session& session, const Command& command, const CommandSpec& spec, uint16_t slot) {
   const TtlRule* rule = ttl_rule(session.worker(), command.arg(spec.only_key));
   if (!rule) return false;
-  const bool demanded = rule->mode != TtlRule::Mode::kOff;
+  RuleStats* demanding = rule->mode == TtlRule::Mode::kOff ? nullptr : &session.worker().rule_stats().of(*rule);
   auto soft = find_soft_ttl(session.worker(), command, spec);
-  if (!soft) return demanded && forward_through<TellTask>(session, command.bytes(), slot, spec, true, std::move(soft));
-  const std::string bytes = soft->bytes;
-  return forward_through<TellTask>(session, bytes, slot, spec, demanded, std::move(soft));
+  if (!soft && !demanding) return false;
+  const std::string bytes(soft ? std::string_view(soft->bytes) : command.bytes());
+  return forward_through<TellTask>(session, bytes, slot, spec, demanding, std::move(soft));
 }
 
-bool refuse(Session& session, const CommandSpec& spec) {
+bool refuse(Session& session, const CommandSpec& spec, const TtlRule& rule) {
   session.worker().stats().ttl_rejected.add();
+  ++session.worker().rule_stats().of(rule).ttl_rejected;
   session.reply_error("TTLREQUIRED '" + std::string(spec.name) +
                       "' would leave its key without a time to live, which a rule of this proxy demands");
   return true;
@@ -121,9 +125,14 @@ TtlVerdict judge(Worker& worker, const TtlRule& rule, const Command& command, co
 
 void count(Worker& worker, const TtlRule& rule, const TtlVerdict& verdict) {
   if (rule.mode == TtlRule::Mode::kOff) return;
-  Stats& stats = worker.stats();
-  if (verdict.without) (rule.mode == TtlRule::Mode::kObserve ? stats.ttl_observed : stats.ttl_defaulted).add();
-  if (verdict.clamped) stats.ttl_clamped.add();
+  const auto add = [&, &of_rule = worker.rule_stats().of(rule)](Counter Stats::*total, uint64_t RuleStats::*by_rule) {
+    (worker.stats().*total).add();
+    ++(of_rule.*by_rule);
+  };
+  const bool observes = rule.mode == TtlRule::Mode::kObserve;
+  if (verdict.without && observes) add(&Stats::ttl_observed, &RuleStats::ttl_observed);
+  if (verdict.without && !observes) add(&Stats::ttl_defaulted, &RuleStats::ttl_defaulted);
+  if (verdict.clamped) add(&Stats::ttl_clamped, &RuleStats::ttl_clamped);
 }
 
 // Who computes a value that is there all the same.
@@ -144,7 +153,7 @@ bool apply_to_saying(Session& session, const Command& command, const CommandSpec
     // With NX, XX or PERSIST it depends on what is there.
     const bool depends = spec.ttl == TtlEffect::kSetNx || spec.ttl == TtlEffect::kGetEx ||
                          (spec.ttl == TtlEffect::kSet && command.argc() > 3);
-    if (!depends) return refuse(session, spec);
+    if (!depends) return refuse(session, spec, *rule);
     look_first(session, command, spec, slot);
     return true;
   }
@@ -203,7 +212,8 @@ std::string SoftTtl::reply(std::string_view told) const {
 }
 
 bool refuse_whole(Session& session, const Command& command, const CommandSpec& spec) {
-  return TtlLook::wanted(session.worker(), command, spec) && refuse(session, spec);
+  const TtlRule* rule = TtlLook::wanted(session.worker(), command, spec);
+  return rule && refuse(session, spec, *rule);
 }
 
 void send_part(Worker& worker, const Request& request, std::string_view bytes) {

@@ -69,11 +69,18 @@ void Session::protocol_error(std::string_view error) {
   close_after_replies();
 }
 
-ReplyQueue::Ticket Session::expect_reply() { return replies_.push(replies_off_ || skip_this_); }
+ReplyQueue::Ticket Session::expect_reply() {
+  CommandGroup group = group_of(last_command_);
+  if (modes_ & kQueueing) [[unlikely]]
+    group = CommandGroup::kTransaction;
+  return replies_.push(replies_off_ || skip_this_, ReplyTimes::who(worker_.turn_us(), group));
+}
+
+ReplyTimes& Session::reply_times() { return worker_.reply_times(); }
 
 void Session::complete(ReplyQueue::Ticket ticket, std::string_view reply) {
   if (!may_take(static_cast<uint32_t>(reply.size()))) return;
-  replies_.complete(ticket, reply, output_);
+  replies_.complete(ticket, reply, output_, worker_.reply_times());
   flush_soon();
 }
 

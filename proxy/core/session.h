@@ -153,7 +153,7 @@ class Session final : public Endpoint {
   void reply_with(uint32_t size, Fill&& fill) {
     const ReplyQueue::Ticket ticket = expect_reply();
     if (!may_take(size)) return;
-    replies_.complete_with(ticket, size, fill, output_);
+    replies_.complete_with(ticket, size, fill, output_, reply_times());
     flush_soon();
   }
   /// What its next request touches of the near cache; the request takes it.
@@ -294,6 +294,7 @@ class Session final : public Endpoint {
   void keep(const char* data, size_t size, resp::RequestScanner& scanner);
   bool may_take(uint32_t reply_size);
   void flush_soon();
+  ReplyTimes& reply_times();
   bool too_full(uint32_t share) const;
   void after_output();
   void wait_for_backlog();

@@ -60,6 +60,7 @@ struct SlotMap {
   std::vector<Master> masters;             // those that own slots, by name
   std::vector<config::Address> addresses;  // of all nodes, replicas too: where to ask next
   std::vector<NodeId> sound;               // the nodes that have not failed
+  std::vector<NodeId> failed;              // those that the cluster has given up
 
   SlotMap() { owner.fill(kNoNode); }
   /// A master, or another node that has not failed.

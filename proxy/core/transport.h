@@ -78,6 +78,8 @@ class Transport {
   virtual uint64_t secret_random() { return random(); }
   /// The clock of the turns (Worker::begin_turn), as it is right now.
   virtual uint64_t clock_ms() = 0;
+  /// A finer one, for how long things take: monotonic microseconds, right now.
+  virtual uint64_t clock_us() { return clock_ms() * 1000; }
   virtual int64_t wall_clock_us() = 0;  // microseconds since 1970
   virtual CpuTimes cpu_times() { return {}; }
   virtual void log(LogLevel level, std::string_view text) = 0;

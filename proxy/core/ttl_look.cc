@@ -20,9 +20,9 @@ using resp::TtlEffect;
 
 namespace {
 
-bool rejects(Worker& worker, std::string_view key) {
+const TtlRule* rejecting_rule(Worker& worker, std::string_view key) {
   const TtlRule* rule = ttl_rule(worker, key);
-  return rule && rule->mode == TtlRule::Mode::kReject;
+  return rule && rule->mode == TtlRule::Mode::kReject ? rule : nullptr;
 }
 
 // Of DEL, UNLINK, GETDEL and their like: what they name is gone.
@@ -51,16 +51,17 @@ bool makes_missing(const Command& command, const CommandSpec& spec, const std::v
 
 }  // namespace
 
-bool TtlLook::wanted(Worker& worker, const Command& command, const CommandSpec& spec) {
-  if (spec.ttl == TtlEffect::kScript || spec.handling == resp::Handling::kBlocking) return false;
+const TtlRule* TtlLook::wanted(Worker& worker, const Command& command, const CommandSpec& spec) {
+  if (spec.ttl == TtlEffect::kScript || spec.handling == resp::Handling::kBlocking) return nullptr;
   std::vector<uint32_t> written;
-  return resp::find_written_keys(spec, command, written) &&
-         std::any_of(written.begin(), written.end(), [&](uint32_t i) {
-           const TtlRule* rule = ttl_rule(worker, command.arg(i));
-           if (!rule) return false;
-           const bool keeps = rule->stale_ms > 0 && spec.ttl == TtlEffect::kSet && has_word(command, {2}, "keepttl");
-           return keeps || rule->mode == TtlRule::Mode::kReject;
-         });
+  if (!resp::find_written_keys(spec, command, written)) return nullptr;
+  for (const uint32_t i : written) {
+    const TtlRule* rule = ttl_rule(worker, command.arg(i));
+    if (!rule) continue;
+    const bool keeps = rule->stale_ms > 0 && spec.ttl == TtlEffect::kSet && has_word(command, {2}, "keepttl");
+    if (keeps || rule->mode == TtlRule::Mode::kReject) return rule;
+  }
+  return nullptr;
 }
 
 TtlLook::TtlLook(Session& session, std::vector<Item> items, Then then)
@@ -121,12 +122,13 @@ TtlLook::State TtlLook::state_of(std::string_view key, std::string_view pttl_rep
 void TtlLook::judge() {
   for (Item& item : items_) run(item);
   const auto lacks_one = [&](const std::string& key) {
-    return keys_.find(key)->second == State::kWithout && rejects(worker_, key);
+    return keys_.find(key)->second == State::kWithout && rejecting_rule(worker_, key);
   };
   const auto lacking = std::find_if(written_.begin(), written_.end(), lacks_one);
   std::string error;
   if (lacking != written_.end()) {
     worker_.stats().ttl_rejected.add();
+    ++worker_.rule_stats().of(*rejecting_rule(worker_, *lacking)).ttl_rejected;
     error = "TTLREQUIRED the key '" + *lacking +
             "' would be left without a time to live, which a rule of this proxy demands";
   }

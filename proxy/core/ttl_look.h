@@ -21,6 +21,10 @@
 #include "resp/command.h"
 #include "resp/command_table.h"
 
+namespace corral::policy {
+struct TtlRule;
+}
+
 namespace corral::core {
 
 class Link;
@@ -33,9 +37,9 @@ class TtlLook final : public Task {
     std::string bytes;
     const resp::CommandSpec* spec;
   };
-  /// Whether a rule of that mode is about a key that the command writes, and the command does not tell by itself; or
-  /// it may have a TTL to keep that is over.
-  static bool wanted(Worker& worker, const resp::Command& command, const resp::CommandSpec& spec);
+  /// A rule of that mode that is about a key that the command writes, and the command does not tell by itself; or one
+  /// of a key that may have a TTL to keep that is over. Null: there is none.
+  static const policy::TtlRule* wanted(Worker& worker, const resp::Command& command, const resp::CommandSpec& spec);
 
   /// `then` is called once, with an error for the client, or with an empty text if the commands may be sent, as they
   /// are now in `items`. `link`: where the client's watched keys are asked for; null if it watches none.

@@ -66,20 +66,21 @@ void FollowUps::add_key(std::string_view key, int64_t database, const TtlRule& r
   const auto [it, is_new] = added_.try_emplace({database, std::string(key)}, false);
   bool& capped = it->second;
   go_to(database);
+  RuleStats* of_rule = &worker_.rule_stats().of(rule);
   if (rule.mode == TtlRule::Mode::kObserve) {
-    if (is_new) append(Kind::kLook, {"PTTL", key});
+    if (is_new) append(Kind::kLook, {"PTTL", key}, of_rule);
     return;
   }
   const int64_t ttl_ms = policy::default_ttl_ms(rule, worker_.transport().random()) + rule.stale_ms;
-  if (is_new) append(Kind::kDefault, {"PEXPIRE", key, std::to_string(ttl_ms), "NX"});
+  if (is_new) append(Kind::kDefault, {"PEXPIRE", key, std::to_string(ttl_ms), "NX"}, of_rule);
   if (!cap || capped || rule.max_ms == 0) return;
   capped = true;
-  append(Kind::kCap, {"PEXPIRE", key, std::to_string(rule.max_ms + rule.stale_ms), "LT"});
+  append(Kind::kCap, {"PEXPIRE", key, std::to_string(rule.max_ms + rule.stale_ms), "LT"}, of_rule);
 }
 
-void FollowUps::append(Kind kind, std::initializer_list<std::string_view> args) {
+void FollowUps::append(Kind kind, std::initializer_list<std::string_view> args, RuleStats* of_rule) {
   resp::append_command(bytes_, args);
-  commands_.push_back({kind, bytes_.size()});
+  commands_.push_back({kind, bytes_.size(), of_rule});
 }
 
 std::string_view FollowUps::frame(uint32_t i) const {
@@ -90,10 +91,14 @@ std::string_view FollowUps::frame(uint32_t i) const {
 void FollowUps::count_effects(const std::vector<std::string_view>& replies, bool failed) const {
   Stats& stats = worker_.stats();
   for (size_t i = 0; i < commands_.size() && i < replies.size(); ++i) {
-    const Kind kind = commands_[i].kind;
-    if (kind == Kind::kDefault && replies[i] == kOne) stats.ttl_defaulted.add();
-    if (kind == Kind::kCap && replies[i] == kOne) stats.ttl_clamped.add();
-    if (kind == Kind::kLook && replies[i] == kWithout && !failed) stats.ttl_observed.add();
+    const auto& [kind, end, of_rule] = commands_[i];
+    const auto count = [&stats, of_rule = of_rule](Counter Stats::*total, uint64_t RuleStats::*by_rule) {
+      (stats.*total).add();
+      ++(of_rule->*by_rule);
+    };
+    if (kind == Kind::kDefault && replies[i] == kOne) count(&Stats::ttl_defaulted, &RuleStats::ttl_defaulted);
+    if (kind == Kind::kCap && replies[i] == kOne) count(&Stats::ttl_clamped, &RuleStats::ttl_clamped);
+    if (kind == Kind::kLook && replies[i] == kWithout && !failed) count(&Stats::ttl_observed, &RuleStats::ttl_observed);
   }
 }
 

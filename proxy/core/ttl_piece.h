@@ -20,6 +20,7 @@ struct TtlRule;
 
 namespace corral::core {
 
+struct RuleStats;
 class Worker;
 
 inline constexpr std::string_view kMultiFrame = "*1\r\n$5\r\nMULTI\r\n";
@@ -51,11 +52,12 @@ class FollowUps {
   enum class Kind : uint8_t { kSelect, kDefault, kCap, kLook };
   struct FollowUp {
     Kind kind;
-    size_t end;  // in bytes_
+    size_t end;                    // in bytes_
+    RuleStats* of_rule = nullptr;  // null for kSelect
   };
   void add_key(std::string_view key, int64_t database, const policy::TtlRule& rule, bool cap);
   void go_to(int64_t database);
-  void append(Kind kind, std::initializer_list<std::string_view> args);
+  void append(Kind kind, std::initializer_list<std::string_view> args, RuleStats* of_rule = nullptr);
 
   Worker& worker_;
   const int64_t home_;

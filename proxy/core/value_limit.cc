@@ -25,6 +25,7 @@ void tighten(Limit& limit, const Worker& worker, std::string_view key) {
 
 std::string refusal(Worker& worker, size_t bytes, const Limit& limit) {
   worker.stats().too_big.add();
+  if (limit.rule) ++worker.rule_stats().of(*limit.rule).too_big;
   return "TOOBIG a value of " + std::to_string(bytes) + " bytes is over the limit of " + std::to_string(limit.bytes) +
          " bytes of " + (limit.rule ? "rule '" + limit.rule->name + "'" : "this proxy's guard");
 }

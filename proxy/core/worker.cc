@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "config/units.h"
 #include "proxy/core/handlers.h"
 #include "proxy/core/leases.h"
 #include "proxy/core/near.h"
@@ -41,6 +42,7 @@ Worker::Worker(Process& process, Transport& transport, uint32_t index, uint64_t 
       ticked_ms_(now_ms_),
       map_(process.slot_map()),
       policies_(process.policies()),
+      reply_times_(transport, board_.times),
       holds_(*this),
       own_links_(*this),
       subscribers_(std::make_unique<Subscribers>(*this)),
@@ -50,6 +52,7 @@ Worker::Worker(Process& process, Transport& transport, uint32_t index, uint64_t 
   const auto input_bytes = static_cast<uint32_t>(settings_.limits.unauthenticated_input_bytes);
   limits_before_auth_.max_frame_bytes = input_bytes;
   limits_before_auth_.max_inline_bytes = std::min(limits_before_auth_.max_inline_bytes, input_bytes);
+  rule_stats_.on_new_rules(policies_->rules.rules());
   if (index != 0) return;
   keeper_ = std::make_unique<TopologyKeeper>(*this);
   hub_ = std::make_unique<PubSubHub>(*this);
@@ -58,6 +61,7 @@ Worker::Worker(Process& process, Transport& transport, uint32_t index, uint64_t 
 Worker::~Worker() = default;
 
 void Worker::start() {
+  turn_us_ = static_cast<uint32_t>(transport_.clock_us());
   if (keeper_) keeper_->start();
   if (near_) near_->start();
 }
@@ -65,12 +69,14 @@ void Worker::start() {
 void Worker::set_policies(policy::PoliciesPtr policies) {
   const policy::PoliciesPtr before = std::exchange(policies_, std::move(policies));
   access_.on_new_users(before->acl);
+  rule_stats_.on_new_rules(policies_->rules.rules());
   if (near_) near_->on_new_rules();
 }
 
 void Worker::begin_turn(uint64_t now_ms) {
   now64_ms_ = now_ms;
   now_ms_ = static_cast<uint32_t>(now_ms);
+  if (!std::exchange(in_turn_, true)) turn_us_ = static_cast<uint32_t>(transport_.clock_us());
 }
 
 uint32_t Worker::end_turn() {
@@ -84,6 +90,8 @@ uint32_t Worker::end_turn() {
     }
   }
   flush_all();
+  if (reply_times_.any()) reply_times_.settle();
+  in_turn_ = false;
   own_links_.bury();
   ended_links_.clear();
   buried_.clear();
@@ -231,7 +239,7 @@ bool Worker::on_upstream_error(Link& link, const Link::Pending& pending, std::st
       }
       // A script can return any text as an error: only its own slot's redirection is believed.
       if (refusal.slot != request.slot) return !(request.flags & kScript) && send_to_slot(pending, refusal.slot);
-      (refusal.kind == RefusalKind::kMoved ? stats().redirects_moved : stats().redirects_ask).add();
+      count_redirect(link.node(), refusal.kind);
       break;
     default:
       if (refusal.kind != RefusalKind::kTryAgain && refusal.kind != RefusalKind::kLoading) refresh_topology();
@@ -300,13 +308,15 @@ void Worker::on_upstream_lost(Link& link, const Link::Pending& pending, bool may
 
 void Worker::on_link_failed(Link& link, bool was_ready, std::string_view reason) {
   stats().upstream_errors.add();
+  node_stats(link.node()).failures.add();
   if (near_ && link.kind().tracking() == Tracking::kOptIn) near_->links().on_failed(link);
   if (map_->version == 0) process_.set_upstream_failure(link.address().host + ": " + std::string(reason));
   if (was_ready || link.failures() == 1) {
     const bool shared = link.number == 0;  // of others there may be thousands
-    transport_.log(
-        shared ? LogLevel::kWarn : LogLevel::kDebug,
-        "node " + link.address().host + ':' + std::to_string(link.address().port) + ": " + std::string(reason));
+    const std::string text =
+        "node " + link.address().host + ':' + std::to_string(link.address().port) + ": " + std::string(reason);
+    transport_.log(shared ? LogLevel::kWarn : LogLevel::kDebug, text);
+    if (shared && !stopping_) process_.events().add(transport_.wall_clock_us(), EventKind::kLink, true, text);
   }
   tracking_->on_link_lost(link, was_ready);
   refresh_topology();
@@ -315,6 +325,12 @@ void Worker::on_link_failed(Link& link, bool was_ready, std::string_view reason)
 void Worker::prefetch_touch(const Touch& touch) const {
   if (touch.is_read()) return process_.near_cache()->prefetch_end(touch.read().hash);
   if (touch.object()->any) process_.near_cache()->prefetch_end(touch.object()->first.hash);
+}
+
+void Worker::on_link_recovered(Link& link) {
+  if (link.number != 0) return;
+  process_.events().add(transport_.wall_clock_us(), EventKind::kLink, false,
+                        "node " + config::format_address(link.address()) + ": connected again");
 }
 
 void Worker::on_link_ready(Link& link) {

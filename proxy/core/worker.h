@@ -18,6 +18,7 @@
 #include "proxy/core/link.h"
 #include "proxy/core/link_pool.h"
 #include "proxy/core/process.h"
+#include "proxy/core/rule_stats.h"
 #include "proxy/core/session.h"
 #include "proxy/core/transport.h"
 #include "resp/slot.h"
@@ -62,6 +63,10 @@ class Worker {
   Transport& transport() { return transport_; }
   BufferPool& pool() { return pool_; }
   Stats& stats() { return board_.stats; }
+  NodeStats& node_stats(NodeId node);
+  void for_each_node_stats(const std::function<void(NodeId, const NodeStats&)>& visit) const;
+  RuleStatsBook& rule_stats() { return rule_stats_; }
+  ReplyTimes& reply_times() { return reply_times_; }
   const config::Settings& settings() const { return settings_; }
   /// Of what clients send.
   const resp::RequestLimits& request_limits() const { return request_limits_; }
@@ -76,6 +81,8 @@ class Worker {
   uint16_t slot_of(std::string_view key) const { return one_owner_ ? 0 : resp::key_slot(key); }
   uint32_t now_ms() const { return now_ms_; }
   uint64_t now64_ms() const { return now64_ms_; }
+  /// When the turn began: the low half of the transport's clock_us(), for how long things take.
+  uint32_t turn_us() const { return turn_us_; }
   Gate& gate() { return gate_; }
   Access& access() { return access_; }
   /// Of what clients send that have not authenticated.
@@ -161,6 +168,8 @@ class Worker {
   void on_upstream_lost(Link& link, const Link::Pending& pending, bool may_have_run, std::string_view reason);
   void on_link_failed(Link& link, bool was_ready, std::string_view reason);
   void on_link_ready(Link& link);
+  /// It is ready, and was not at the last attempt.
+  void on_link_recovered(Link& link);
   /// What a node says unasked: that keys have changed (Link::kind().tracking()).
   void on_push(Link& link, std::string_view push);
 
@@ -214,6 +223,7 @@ class Worker {
   void add_inflight_bytes(size_t n) { inflight_bytes_ += n; }
   void remove_inflight_bytes(size_t n) { inflight_bytes_ -= n; }
   void count_blocked(int change) { board_.blocked.fetch_add(static_cast<uint32_t>(change), std::memory_order_relaxed); }
+  uint64_t in_flight_bytes() const { return inflight_bytes_; }
   bool backlogged() const { return inflight_bytes_ > settings_.limits.inflight_bytes; }
   void show_script(std::string_view body) { seen_scripts_.show(process_.scripts(), body); }
   /// The node that some worker's script has kept busy for a while; kNoNode if there is none.
@@ -229,6 +239,7 @@ class Worker {
   void count_active_clients();
   void note_tracked(Link& link, const Link::Pending& pending);
   bool on_upstream_error(Link& link, const Link::Pending& pending, std::string_view reply);
+  void count_redirect(NodeId node, resp::RefusalKind kind);
   bool reload_script(Link& link, const Link::Pending& pending, std::string_view reply);
   bool send_to_slot(const Link::Pending& pending, uint16_t slot);
   void send_unusable(const Request& request, std::string_view bytes);
@@ -254,6 +265,8 @@ class Worker {
   const resp::RequestLimits request_limits_;
   uint32_t now_ms_;  // the low half, enough for differences
   uint64_t now64_ms_;
+  uint32_t turn_us_ = 0;
+  bool in_turn_ = false;
   uint32_t ticked_ms_ = 0;
   uint32_t forgot_ms_ = 0;  // when nodes that are gone were looked for
   bool draining_ = false;
@@ -266,7 +279,10 @@ class Worker {
   std::string scratch_text_;
   std::vector<std::unique_ptr<PartialInput>> spare_inputs_;
   uint64_t inflight_bytes_ = 0;
-  uint32_t turn_sessions_ = 0;  // that got bytes in this turn
+  ReplyTimes reply_times_;
+  RuleStatsBook rule_stats_;
+  std::vector<std::unique_ptr<NodeStats>> node_stats_;  // by NodeId; null where there is none
+  uint32_t turn_sessions_ = 0;                          // that got bytes in this turn
   uint32_t last_turn_sessions_ = 0;
   uint64_t turn_requests_ = 0;    // handled in the last turn
   uint64_t requests_before_ = 0;  // up to this turn
@@ -313,6 +329,7 @@ inline void Link::push(const Request& request, std::string_view bytes) {
   if (unsent_++ == 0) gathering_since_ms_ = worker_.now_ms();
   const char* at = log_.append(bytes);
   pendings_.push({request, at, static_cast<uint32_t>(bytes.size()), worker_.now_ms()});
+  pendings_.back().request.sent_us = worker_.turn_us();
   worker_.add_inflight_bytes(bytes.size());
 }
 

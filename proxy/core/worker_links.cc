@@ -50,6 +50,25 @@ void Worker::for_each_control_link(const std::function<void(Link&)>& visit) {
   }
 }
 
+NodeStats& Worker::node_stats(NodeId node) {
+  if (node_stats_.size() <= node) node_stats_.resize(node + 1u);
+  auto& stats = node_stats_[node];
+  if (!stats) stats = std::make_unique<NodeStats>();
+  return *stats;
+}
+
+void Worker::for_each_node_stats(const std::function<void(NodeId, const NodeStats&)>& visit) const {
+  for (size_t node = 0; node < node_stats_.size(); ++node) {
+    if (node_stats_[node]) visit(static_cast<NodeId>(node), *node_stats_[node]);
+  }
+}
+
+void Worker::count_redirect(NodeId node, resp::RefusalKind kind) {
+  const bool moved = kind == resp::RefusalKind::kMoved;
+  (moved ? stats().redirects_moved : stats().redirects_ask).add();
+  (moved ? node_stats(node).moved : node_stats(node).asked).add();
+}
+
 std::string Worker::why_unusable(uint16_t slot) const {
   if (map_->version == 0) {
     const std::string failure = process_.upstream_failure();

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <utility>
 
@@ -45,6 +46,7 @@ void Reloader::reload(std::vector<Waiting> waiting) {
   if (!error.empty()) {
     spdlog::error("the settings are not loaded again, nothing has changed: {}", error);
     notify_ready("serving; the settings were not loaded again: " + error);
+    tell(true, "the settings were not loaded again: " + error);
     return answer(waiting, error);
   }
   const policy::PoliciesPtr policies = core::make_policies(*settings);
@@ -52,6 +54,7 @@ void Reloader::reload(std::vector<Waiting> waiting) {
   spdlog::set_level(spdlog::level::from_str(settings->log_level));
   spdlog::info("the settings have been loaded again: {} rules", policies->rules.rules().size());
   notify_ready("serving");
+  tell(false, "the settings have been loaded again: " + std::to_string(policies->rules.rules().size()) + " rules");
   const auto missing = std::make_shared<std::atomic<uint32_t>>(process_.workers());
   const auto shared = std::make_shared<const std::vector<Waiting>>(std::move(waiting));
   for (uint32_t i = 0; i < process_.workers(); ++i) {
@@ -60,6 +63,12 @@ void Reloader::reload(std::vector<Waiting> waiting) {
       if (missing->fetch_sub(1) == 1) answer(*shared, {});
     });
   }
+}
+
+void Reloader::tell(bool bad, std::string text) {
+  using std::chrono::duration_cast, std::chrono::microseconds, std::chrono::system_clock;
+  const int64_t now_us = duration_cast<microseconds>(system_clock::now().time_since_epoch()).count();
+  process_.events().add(now_us, core::EventKind::kSettings, bad, std::move(text));
 }
 
 void Reloader::answer(const std::vector<Waiting>& waiting, const std::string& error) const {

@@ -43,6 +43,7 @@ class Reloader {
 
   void run_requests();
   void reload(std::vector<Waiting> waiting);
+  void tell(bool bad, std::string text);
   void answer(const std::vector<Waiting>& waiting, const std::string& error) const;
 
   core::Process& process_;

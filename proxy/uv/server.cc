@@ -23,6 +23,7 @@ namespace corral::uv {
 namespace {
 
 constexpr uint64_t kTakeoverRetryMs = 100;
+constexpr int kTakeoverTries = 20;
 constexpr uint64_t kDrainCheckMs = 20;
 constexpr rlim_t kSpareFiles = 256;  // beside the clients': nodes, listeners, the log
 
@@ -114,8 +115,9 @@ int Server::run(bool takeover) {
     spdlog::error("{}", *error);
     return 1;
   }
-  if (!open_listeners(takeover)) return 1;
+  if (!open_listeners(takeover) || !open_admin()) return 1;
   start_workers();
+  if (admin_) admin_->serve();
   for (const ListenSocket& listener : listeners_) watch(listener.fd, &Server::on_connection);
   watch_signals();
   notify_ready("serving");  // before the predecessor ends: the service never lacks its main process
@@ -124,7 +126,9 @@ int Server::run(bool takeover) {
   for (const ListenSocket& listener : listeners_) {
     spdlog::info("listening on {}, {} workers", config::format_address(listener.address), process_.workers());
   }
+  if (admin_) spdlog::info("metrics are at http://{}/metrics", settings_.server.admin);
   uv_run(&loop_, UV_RUN_DEFAULT);
+  if (admin_) admin_->stop();
   for (auto& thread : workers_) thread->thread.join();
   spdlog::info("stopped");
   return 0;
@@ -149,25 +153,49 @@ void Server::on_signal(int number) {
 
 bool Server::open_listeners(bool takeover) {
   std::vector<int> passed = sockets_from_service_manager();
-  if (takeover) {
-    predecessor_ = ask_predecessor(settings_.server.listen[0]);
-    if (predecessor_.connection < 0) spdlog::warn("--takeover: no running corral answers; starting afresh");
-    passed.insert(passed.end(), predecessor_.fds.begin(), predecessor_.fds.end());
-  }
+  if (takeover) find_predecessor(passed);
   for (const config::Address& address : settings_.server.listen) {
-    if (const int fd = take_matching(passed, address); fd >= 0) {
-      listeners_.push_back({address, fd});
-      continue;
-    }
-    const auto opened = listen_on(address);
+    const auto opened = open_listener(address, passed, takeover);
     if (!opened) {
       spdlog::error("{}", opened.error);
       return false;
     }
     listeners_.push_back(*opened);
   }
+  if (takeover && predecessor_.connection < 0) {
+    spdlog::warn("--takeover: no running corral answers; starting afresh");
+  }
   for (const int fd : passed) close(fd);  // no longer in the settings
   return true;
+}
+
+void Server::find_predecessor(std::vector<int>& passed) {
+  predecessor_ = ask_predecessor(settings_.server.listen[0]);
+  passed.insert(passed.end(), predecessor_.fds.begin(), predecessor_.fds.end());
+}
+
+// A corral that has itself just taken over listens, but can be asked only a moment after its own predecessor has let go
+// of the name (keep_takeover_socket): so who wants an address that is taken asks again.
+config::Result<ListenSocket> Server::open_listener(const config::Address& address, std::vector<int>& passed,
+                                                   bool takeover) {
+  for (int tries = 0;; ++tries) {
+    if (const int fd = take_matching(passed, address); fd >= 0) return config::Result<ListenSocket>::of({address, fd});
+    auto opened = listen_on(address);
+    if (opened || !takeover || predecessor_.connection >= 0 || tries == kTakeoverTries) return opened;
+    std::this_thread::sleep_for(std::chrono::milliseconds(kTakeoverRetryMs));
+    find_predecessor(passed);
+  }
+}
+
+// A running corral that is taken over still has the address; it gives it up as soon as this one is ready.
+bool Server::open_admin() {
+  if (settings_.server.admin.empty()) return true;
+  admin_ = std::make_unique<admin::Admin>(process_, [this](uint32_t worker, std::function<void(core::Worker&)> work) {
+    workers_[worker]->transport.deliver(std::move(work));
+  });
+  const std::string error = admin_->open(predecessor_.connection >= 0);
+  if (!error.empty()) spdlog::error("{}", error);
+  return error.empty();
 }
 
 void Server::start_workers() {
@@ -279,6 +307,7 @@ void Server::drain(const std::string& why) {
   spdlog::info("draining: {}", why);
   const bool taken_over = why == "taken over";
   if (!taken_over) notify_stopping(static_cast<uint64_t>(settings_.server.drain_timeout_ms));
+  if (admin_) taken_over ? admin_->release() : admin_->drain();
   for (const ListenSocket& listener : listeners_) {
     // Who is in the queue has connected: they are served, unless the successor does it.
     if (!taken_over) on_connection(listener.fd);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "config/settings.h"
+#include "proxy/admin/admin.h"
 #include "proxy/core/process.h"
 #include "proxy/core/worker.h"
 #include "proxy/uv/listener.h"
@@ -37,6 +38,9 @@ class Server {
   struct WorkerThread;
 
   bool open_listeners(bool takeover);
+  void find_predecessor(std::vector<int>& passed);
+  config::Result<ListenSocket> open_listener(const config::Address& address, std::vector<int>& passed, bool takeover);
+  bool open_admin();
   void start_workers();
   void watch(int fd, void (Server::*on_readable)(int fd));
   void watch_signals();
@@ -68,6 +72,7 @@ class Server {
   std::vector<ListenSocket> listeners_;
   std::vector<std::unique_ptr<Watch>> watches_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;
+  std::unique_ptr<admin::Admin> admin_;  // null: there is none
   Predecessor predecessor_;
   int takeover_fd_ = -1;
   bool draining_ = false;

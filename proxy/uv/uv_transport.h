@@ -66,6 +66,7 @@ class UvTransport final : public core::Transport {
   uint64_t random() override { return random_(); }
   uint64_t secret_random() override;
   uint64_t clock_ms() override { return uv_hrtime() / 1'000'000; }
+  uint64_t clock_us() override { return uv_hrtime() / 1'000; }
   int64_t wall_clock_us() override;
   core::CpuTimes cpu_times() override;
   void log(core::LogLevel level, std::string_view text) override;

@@ -22,7 +22,7 @@ if (!onCorral) process.exit(0);
 const run = promisify(execFile);
 const repository = process.env.CORRAL_REPOSITORY ?? join(import.meta.dirname, '../..');
 const binary = process.env.CORRAL_BINARY ?? join(repository, 'build/corral');
-const names = ['README.md', 'policy/README.md', 'config/README.md', 'proxy/README.md', 'packaging/README.md',
+const names = ['README.md', 'policy/README.md', 'config/README.md', 'proxy/README.md', 'proxy/admin/README.md', 'packaging/README.md',
   'tests/clients/RECIPES.md'];
 
 // { name, text, blocks: [{ kind, text, line }] }
@@ -121,7 +121,7 @@ const freePort = () => new Promise((resolve) => {
 // Runs it until it says that Corral answers, asks Corral, and stops it as Ctrl-C does.
 async function quickstart(flags) {
   const port = await freePort();
-  const child = spawn(join(repository, 'config/quickstart.sh'), ['--listen', `127.0.0.1:${port}`, ...flags], {
+  const child = spawn(join(repository, 'config/quickstart.sh'), ['--listen', `127.0.0.1:${port}`, '--admin', '', ...flags], {
     env: { ...process.env, CORRAL: binary },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

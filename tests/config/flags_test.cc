@@ -105,9 +105,16 @@ TEST(CommandLine, VersionAndHelpEndWithZero) {
   }
 }
 
-TEST(CommandLine, AdminIsRefusedUnlessItIsOff) {
-  EXPECT_EQ(run({"--admin", ""}).invocation.exit_status, std::nullopt);
-  expect_error(run({"--admin", "a:1"}), "--admin is not served by this version yet; leave it out, or \"\"");
+TEST(CommandLine, AdminIsOnLoopbackUnlessItIsMovedOrOff) {
+  EXPECT_EQ(run({}).invocation.settings.server.admin, "127.0.0.1:9380");
+  EXPECT_EQ(run({"--admin", ""}).invocation.settings.server.admin, "");
+  EXPECT_EQ(run({"--admin", "[::1]:80"}).invocation.settings.server.admin, "[::1]:80");
+  expect_error(run({"--admin", "here"}),
+               R"(--admin is "here"; it must be an address "HOST:PORT" or "[v6]:PORT", or "")");
+  expect_error(
+      run({"--admin", "0.0.0.0:9380"}),
+      "server.admin is \"0.0.0.0:9380\", which other machines may reach, and server.admin_token is not set; it "
+      "must be set, or the address one of loopback");
 }
 
 TEST(CommandLineError, UnknownFlagOrArgument) {

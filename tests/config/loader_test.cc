@@ -107,15 +107,13 @@ TEST(Load, ValuesAtTheEndsOfARangeAreAllowed) {
   EXPECT_EQ(loaded("[limits]\ninflight = \"64KiB\"").limits.inflight_bytes, 65536u);
 }
 
-TEST(Load, UnservedSettingsThatAskForWhatHappensAnywayAreAllowed) {
-  loaded("[server]\nadmin = \"\"\n[upstream]\nreplica_reads = \"never\"");
-}
+TEST(Load, UnservedSettingsThatAskForWhatHappensAnywayAreAllowed) { loaded("[upstream]\nreplica_reads = \"never\""); }
 
 TEST(LoadError, UnknownSettingIsNamedWithWhatThereIs) {
   EXPECT_EQ(error_of("[log]\n\nlevle = \"info\""), "test.toml:3: unknown setting log.levle; [log] has level");
   EXPECT_EQ(error_of("[server]\nworkers = 1\nWorkers = 1"),
-            "test.toml:3: unknown setting server.Workers; [server] has listen, announce, workers, max_clients, "
-            "idle_timeout, drain_timeout, users, protected_mode, tls");
+            "test.toml:3: unknown setting server.Workers; [server] has listen, announce, admin, admin_token, workers, "
+            "max_clients, idle_timeout, drain_timeout, users, protected_mode, tls");
 }
 
 TEST(LoadError, UnknownSectionIsNamedWithWhatThereIs) {
@@ -348,10 +346,22 @@ TEST(LoadError, FilesAreCheckedWithTheLineThatNamesThem) {
   EXPECT_EQ(load_text("[upstream.tls]\n\nca = \"bad\"", "f", {}, check).error, "f:3: upstream.tls.ca is wrong");
 }
 
+TEST(LoadError, AdminOnOtherThanLoopbackWantsAToken) {
+  for (const char* address : {"127.0.0.1:9380", "127.8.0.1:1", "localhost:9380", "[::1]:9380", ""}) {
+    EXPECT_EQ(loaded("[server]\nadmin = \"" + std::string(address) + "\"").server.admin, address);
+  }
+  for (const std::string address : {"0.0.0.0:9380", "127.evil.example:80", "[::]:9380", "10.0.0.1:9380", "admin:80"}) {
+    const std::string setting = "[server]\nworkers = 2\nadmin = \"" + address + "\"\n";
+    EXPECT_EQ(error_of(setting),
+              "test.toml:3: server.admin is \"" + address +
+                  "\", which other machines may reach, and server.admin_token is not set; it must be "
+                  "set, or the address one of loopback");
+    EXPECT_EQ(loaded(setting + "admin_token = \"secret\"").server.admin, address);
+  }
+}
+
 TEST(LoadError, SettingsThatAreNotServedYetAreRefused) {
   const std::string leave_it_out = " is not served by this version yet; leave it out";
-  EXPECT_EQ(error_of("[server]\nadmin = \"127.0.0.1:9380\""),
-            "test.toml:2: server.admin" + leave_it_out + " or say \"\"");
   EXPECT_EQ(error_of("[upstream]\nreplica_reads = \"prefer\""),
             "test.toml:2: upstream.replica_reads" + leave_it_out + " or say \"never\"");
 }

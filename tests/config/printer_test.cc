@@ -16,7 +16,7 @@ namespace {
 // Settings that differ from the defaults in every field.
 Settings all_changed() {
   Settings s;
-  s.server = {{{"::1", 1}, {"/run/a \"b\".sock", 0}},          "[::2]:3", 7, 11, 1500, 60'000,
+  s.server = {{{"::1", 1}, {"/run/a \"b\".sock", 0}},          "[::2]:3", "[::1]:5", "a token", 7, 11, 1500, 60'000,
               {"user \"a\\\"b\" on #" + std::string(64, 'a')}, false};
   s.upstream = {"sentinel", {{"a", 1}, {"1.2.3.4", 2}}, "ma\"ster", 1,   3'600'000, 100,
                 "us\\er",   "p\"a\tss\x01 \xc3\xa9",    "watcher",  "pw"};

@@ -6,6 +6,7 @@
 
 #include <cstring>
 #include <map>
+#include <numeric>
 #include <vector>
 
 #include "support.h"
@@ -84,6 +85,9 @@ TEST(BufferPool, NoBlockIsInTwoHandsInARandomMix) {
       pool.give(it->first, size);
       held.erase(it);
     }
+    const auto add = [](size_t sum, const auto& entry) { return sum + BufferPool::rounded(entry.second.size); };
+    ASSERT_EQ(pool.used_bytes(), std::accumulate(held.begin(), held.end(), size_t{0}, add));
+    ASSERT_LE(pool.spare_bytes(), 11 * BufferPool::kKeptBytes);
   }
   for (const auto& [block, entry] : held) pool.give(block, entry.size);
 }

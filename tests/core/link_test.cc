@@ -26,6 +26,45 @@ struct LinkTest : testing::Test {
   const Stage::Client client;
 };
 
+LatencyCounts times_of(Stage& stage, CommandGroup group) {
+  LatencyCounts counts;
+  counts.add(stage.process.board(stage.worker.index()).times[static_cast<size_t>(group)]);
+  return counts;
+}
+
+TEST_F(LinkTest, TimesAreFromTheTurnOfTheRequestToThatOfTheReply) {
+  NodeStats& node = stage.worker.node_stats(stage.process.node_id(kNodeA));
+  LatencyCounts earlier;
+  earlier.add(node.times);
+  stage.client_sends(client, "SET bar 1\r\nSET bar 2\r\n");
+  stage.pass(3);
+  stage.client_sends(client, "GET bar\r\nBLPOP list 0\r\n");
+  stage.pass(4);
+  stage.answer(kNodeA, "+OK\r\n+OK\r\n$1\r\n2\r\n");
+  LatencyCounts at_node;
+  at_node.add(node.times);
+  at_node.subtract(earlier);
+  EXPECT_EQ(at_node.count(), 3u);
+  EXPECT_EQ(at_node.sum_us, (7 + 7 + 4) * 1000u);
+  EXPECT_EQ(times_of(stage, CommandGroup::kWrite).count(), 2u);
+  EXPECT_EQ(times_of(stage, CommandGroup::kWrite).sum_us, 14'000u);
+  EXPECT_EQ(times_of(stage, CommandGroup::kRead).count(), 2u) << "and that of the fixture";
+}
+
+TEST_F(LinkTest, RepliesBeforeAFailureInOneReadAreTimed) {
+  NodeStats& node = stage.worker.node_stats(stage.process.node_id(kNodeA));
+  LatencyCounts earlier, later;
+  earlier.add(node.times);
+  stage.client_sends(client, "SET bar 1\r\nSET bar 2\r\n");
+  stage.pass(5);
+  stage.answer(kNodeA, "+OK\r\n?\r\n");
+  later.add(node.times);
+  later.subtract(earlier);
+  EXPECT_EQ(later.count(), 1u);
+  EXPECT_EQ(later.sum_us, 5000u);
+  EXPECT_EQ(node.failures.get(), 1u);
+}
+
 TEST(LinkHandshake, TellsItsNameAndAsksForItsIdBeforeAnyRequest) {
   Stage stage;
   const auto client = stage.connect_client();

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "fake_transport.h"
 #include "support.h"
 
 namespace corral::core {
@@ -25,55 +26,81 @@ std::string drain(ByteQueue& queue) {
 }
 
 struct Fixture : testing::Test {
+  ReplyQueue::Ticket push(bool muted) { return replies.push(muted, ReplyTimes::who(now_us, CommandGroup::kRead)); }
+  void complete(ReplyQueue::Ticket ticket, std::string_view reply) { replies.complete(ticket, reply, output, times); }
+
   BufferPool pool;
   ByteQueue output{pool, 1024};
   ReplyQueue replies{pool};
+  uint32_t now_us = 0;
+  FakeTransport transport;
+  TimesByGroup by_group;
+  ReplyTimes times{transport, by_group};
 };
 
 using ReplyQueueTest = Fixture;
 
 TEST_F(ReplyQueueTest, ReplyThatIsNextGoesOutAtOnce) {
-  const auto ticket = replies.push(false);
+  const auto ticket = push(false);
   EXPECT_TRUE(replies.is_next(ticket));
-  replies.complete(ticket, "one", output);
+  complete(ticket, "one");
   EXPECT_EQ(drain(output), "one");
   EXPECT_TRUE(replies.empty());
 }
 
 TEST_F(ReplyQueueTest, EarlyReplyWaitsForTheOnesBeforeIt) {
-  const auto first = replies.push(false), second = replies.push(false), third = replies.push(false);
-  replies.complete(third, "three", output);
-  replies.complete(second, "two", output);
+  const auto first = push(false), second = push(false), third = push(false);
+  complete(third, "three");
+  complete(second, "two");
   EXPECT_EQ(drain(output), "");
   EXPECT_EQ(replies.kept_bytes(), 8u);
-  replies.complete(first, "one", output);
+  complete(first, "one");
   EXPECT_EQ(drain(output), "onetwothree");
   EXPECT_EQ(replies.kept_bytes(), 0u);
 }
 
 TEST_F(ReplyQueueTest, MutedReplyIsAwaitedButNotShown) {
-  const auto first = replies.push(true), second = replies.push(false), third = replies.push(true);
-  replies.complete(third, "three", output);
-  replies.complete(second, "two", output);
+  const auto first = push(true), second = push(false), third = push(true);
+  complete(third, "three");
+  complete(second, "two");
   EXPECT_EQ(drain(output), "");
   EXPECT_EQ(replies.kept_bytes(), 3u);
-  replies.complete(first, "one", output);
+  complete(first, "one");
   EXPECT_EQ(drain(output), "two");
   EXPECT_TRUE(replies.empty());
 }
 
 TEST_F(ReplyQueueTest, EmptyReplyTakesItsPlaceAndShowsNothing) {
-  const auto first = replies.push(false), second = replies.push(false);
-  replies.complete(second, "", output);
-  replies.complete(first, "", output);
+  const auto first = push(false), second = push(false);
+  complete(second, "");
+  complete(first, "");
   EXPECT_EQ(drain(output), "");
   EXPECT_TRUE(replies.empty());
 }
 
 TEST_F(ReplyQueueTest, DestructionWithKeptRepliesGivesTheirMemoryBack) {
   ReplyQueue other(pool);
-  other.push(false);
-  other.complete(other.push(false), std::string(100'000, 'x'), output);
+  other.push(false, 0);
+  other.complete(other.push(false, 0), std::string(100'000, 'x'), output, times);
+}
+
+TEST_F(ReplyQueueTest, TellsHowLongEachWaitedUntilItsTurnHadCome) {
+  const auto first = push(false);
+  now_us = 3000;
+  const auto second = replies.push(false, ReplyTimes::who(now_us, CommandGroup::kWrite)), third = push(false);
+  complete(third, "three");
+  complete(second, "two");
+  EXPECT_FALSE(times.any()) << "they wait for the first";
+  complete(first, "one");
+  transport.clock = 10;
+  times.settle();
+  LatencyCounts reads, writes;
+  reads.add(by_group[static_cast<size_t>(CommandGroup::kRead)]);
+  writes.add(by_group[static_cast<size_t>(CommandGroup::kWrite)]);
+  EXPECT_EQ(reads.count(), 2u);
+  EXPECT_EQ(reads.sum_us, 10'000u + 7'000u);
+  EXPECT_EQ(writes.count(), 1u);
+  EXPECT_EQ(writes.sum_us, 7'000u);
 }
 
 TEST_F(ReplyQueueTest, BehavesLikeAListOfRepliesInRandomCompletionOrders) {
@@ -91,7 +118,7 @@ TEST_F(ReplyQueueTest, BehavesLikeAListOfRepliesInRandomCompletionOrders) {
     const bool add = open.empty() || test::below(random, 100) < (step / 1000 % 2 == 0 ? 60u : 40u);
     if (add) {
       const bool muted = test::below(random, 10) == 0;
-      const auto ticket = replies.push(muted);
+      const auto ticket = push(muted);
       ASSERT_EQ(ticket, model.size());
       model.push_back({muted, {}});
       open.push_back(ticket);
@@ -101,7 +128,7 @@ TEST_F(ReplyQueueTest, BehavesLikeAListOfRepliesInRandomCompletionOrders) {
       open.erase(open.begin() + static_cast<ptrdiff_t>(at));
       const std::string reply(test::below(random, 300), static_cast<char>('a' + ticket % 26));
       model[ticket].reply = reply;
-      replies.complete(ticket, reply, output);
+      complete(ticket, reply);
       for (; next < model.size() && model[next].reply; ++next) {
         if (!model[next].muted) expected += *model[next].reply;
       }

@@ -31,6 +31,17 @@ class RulesTest : public testing::Test {
     stage.received(client);
   }
 
+  // In each test: what is counted for all is counted for the rule, too.
+  void TearDown() override {
+    const RuleStats& of_rule = stage.worker.rule_stats().all().at("all");
+    EXPECT_EQ(counted("ttl_defaulted"), of_rule.ttl_defaulted);
+    EXPECT_EQ(counted("ttl_clamped"), of_rule.ttl_clamped);
+    EXPECT_EQ(counted("ttl_rejected"), of_rule.ttl_rejected);
+    EXPECT_EQ(counted("ttl_observed"), of_rule.ttl_observed);
+    EXPECT_EQ(counted("ttl_missing"), of_rule.ttl_missing);
+    EXPECT_EQ(counted("too_big"), of_rule.too_big);
+  }
+
   uint64_t counted(std::string_view name) {
     for (const auto& [what, count] : stage.process.totals()) {
       if (what == name) return count;

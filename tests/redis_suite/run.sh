@@ -104,7 +104,7 @@ start_servers() {
   [[ -n $with_corral ]] || return 0
   pick_port
   start_process "$dir/corral.log" "$corral_binary" --config "$here/corral.toml" --listen "127.0.0.1:$port" \
-    --upstream "127.0.0.1:${cluster_ports[0]}"
+    --upstream "127.0.0.1:${cluster_ports[0]}" --admin ""
   corral_pid=$pid
   wait_for_ping corral "$pid" "$port" "$dir/corral.log" || die "Corral does not start"
 }

@@ -35,7 +35,7 @@ std::string corral_binary() {
 }
 
 Corral::Corral(CorralOptions options) : port_(options.port ? options.port : std::make_shared<Port>()) {
-  std::vector<std::string> argv = {corral_binary(), "--listen", address(), "--admin", ""};
+  std::vector<std::string> argv = {corral_binary(), "--listen", address(), "--admin", options.admin};
   argv.insert(argv.end(), {"--workers", std::to_string(options.workers)});
   if (!options.upstream.empty()) argv.insert(argv.end(), {"--upstream", options.upstream});
   // Everything must hold with a near cache, too: its rule comes behind the test's own.

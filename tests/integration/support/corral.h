@@ -21,6 +21,7 @@ struct CorralOptions {
   std::string settings = {};            // TOML of the settings file; the listen address and the above are flags
   std::vector<std::string> flags = {};  // more of them
   std::shared_ptr<Port> port = {};      // to share the address of another one; empty: a free port
+  std::string admin = {};               // HOST:PORT; empty: no admin port
   bool wait_until_ready = true;         // until it answers PING
 };
 

@@ -1,0 +1,68 @@
+// The admin port: metrics and health over HTTP, on threads that serve no client.
+//
+//   GET  /metrics   for Prometheus
+//   GET  /healthz   200 as long as the process lives
+//   GET  /readyz    200 if every slot has an owner that can be reached, else 503 and why
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "proxy/admin/access.h"
+#include "proxy/admin/collector.h"
+#include "proxy/core/process.h"
+
+namespace httplib {
+class Server;
+struct Request;
+struct Response;
+}  // namespace httplib
+
+namespace corral::admin {
+
+class Admin {
+ public:
+  /// `process` and what `post` leads to must live until stop() has returned. The settings name an address.
+  Admin(core::Process& process, Post post);
+  ~Admin();
+  Admin(const Admin&) = delete;
+  Admin& operator=(const Admin&) = delete;
+
+  /// Listens. The error is one line for people. `patient`: another process is about to give the address up, and this
+  /// one waits for it later, if need be, without an error.
+  std::string open(bool patient);
+  /// Serves, when `post` leads somewhere.
+  void serve();
+  /// From now on it is not ready: new clients are not served any more.
+  void drain() { draining_ = true; }
+  /// Gives the address up at once.
+  void release();
+  /// Likewise, and waits until what is under way has ended, a second or so.
+  void stop();
+
+ private:
+  void add_routes();
+  bool may(const httplib::Request& request, httplib::Response& response) const;
+  bool bind();
+  void run();
+  void tell_ready(httplib::Response& response);
+
+  core::Process& process_;
+  Collector collector_;
+  const config::Address address_;
+  const Access access_;
+  std::unique_ptr<httplib::Server> server_;
+  std::thread thread_;
+  bool bound_ = false;
+  std::atomic<bool> draining_ = false, ended_ = false;
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable stopped_;
+  bool stopping_ = false;
+};
+
+}  // namespace corral::admin

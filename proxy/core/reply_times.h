@@ -1,0 +1,53 @@
+// How long clients wait for their replies, from the turn that reads a request to the end of the turn that writes its
+// reply. The clock is read at a turn's beginning, and at its end if there were replies: so a time is right to the
+// microsecond for what is alone in its turn, and includes what else its two turns did.
+//
+// What a turn answers is gathered as runs of requests of one group that came in one turn; so most replies cost an
+// increment.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "proxy/core/command_group.h"
+#include "proxy/core/latency.h"
+#include "proxy/core/transport.h"
+
+namespace corral::core {
+
+using TimesByGroup = std::array<LatencyHistogram, kCommandGroupNames.size()>;
+
+class ReplyTimes {
+ public:
+  ReplyTimes(Transport& transport, TimesByGroup& times) : transport_(transport), times_(times) {}
+
+  /// What is waited for: a request of a group, since it was read (the turn's clock, its low half).
+  static constexpr uint64_t who(uint32_t since_us, CommandGroup group) {
+    return uint64_t{static_cast<uint8_t>(group)} << 32 | since_us;
+  }
+  void add(uint64_t who) {
+    if (used_ > 0 && runs_[used_ - 1].who == who) [[likely]] {
+      ++runs_[used_ - 1].count;
+      return;
+    }
+    if (used_ == runs_.size()) [[unlikely]]
+      settle();
+    runs_[used_++] = {who, 1};
+  }
+  bool any() const { return used_ > 0; }
+  /// They have been written.
+  void settle();
+
+ private:
+  struct Run {
+    uint64_t who = 0;
+    uint64_t count = 0;
+  };
+
+  Transport& transport_;
+  TimesByGroup& times_;
+  uint32_t used_ = 0;
+  std::array<Run, 256> runs_;
+};
+
+}  // namespace corral::core

@@ -1,0 +1,25 @@
+// HTTP for tests of the admin port.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+namespace corral::test {
+
+struct HttpReply {
+  int status = 0;  // 0: nobody answers
+  std::string body;
+};
+
+using HttpHeaders = std::multimap<std::string, std::string>;
+
+// Of 127.0.0.1.
+HttpReply http_get(uint16_t port, const std::string& path, const HttpHeaders& headers = {});
+HttpReply http_post(uint16_t port, const std::string& path, const std::string& body, const HttpHeaders& headers = {});
+
+// The metrics of a scrape, without comments: "corral_requests_total" or "name{label=\"value\"}" and its value.
+using Metrics = std::map<std::string, double>;
+Metrics parse_metrics(const std::string& text);
+
+}  // namespace corral::test
