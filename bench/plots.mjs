@@ -26,14 +26,14 @@ function headings(rows, columns, height) {
 
 const widthOf = (columns) => left + columns.length * (panelWidth + gap);
 
-// A bar for each row and column.
+// A bar for each row and column, of what bar(name, column, what it is) finds.
 export function bars({ title, rows, columns, bar }) {
   const height = 40;
   const parts = headings(rows, columns, height);
-  const all = rows.flatMap(([row]) => columns.map((column) => bar(row, column)?.value)).filter(Number.isFinite);
+  const all = rows.flatMap(([row, what]) => columns.map((column) => bar(row, column, what)?.value)).filter(Number.isFinite);
   const most = Math.max(1, ...all);
-  rows.forEach(([row], i) => columns.forEach((column, j) => {
-    const found = bar(row, column);
+  rows.forEach(([row, what], i) => columns.forEach((column, j) => {
+    const found = bar(row, column, what);
     if (!found || !Number.isFinite(found.value)) return;
     const [x, y] = [left + j * (panelWidth + gap), top + i * height + 6];
     const width = (found.value / most) * (panelWidth - 70);

@@ -38,21 +38,21 @@ function plot(name, svg) {
   return `<div class="wide">${svg}</div>`;
 }
 
-// CPU for each request, by case and server: the ratio to redis-server of the same round, and the figure itself.
+// CPU for each request, by case and server: the ratio to redis-server of the same round, and the figure itself. The plot
+// is of the usual number of connections; the table has all.
 function compared() {
   const text = read('compare.md');
   if (text === null) return null;
   const [cases, ...others] = tablesOf(text);
   const figures = new Map(cases.rows.map((row) => [`${row[0]}|${row[1]}`, row]));
-  const names = [...new Set(cases.rows.map((row) => row[0]))];
+  const names = [...new Set(cases.rows.map((row) => row[0]))].filter((name) => name.endsWith(' 50 conn.'));
   const servers = [...new Set(cases.rows.map((row) => row[1]))];
   const svg = bars({
     title: 'CPU for each request, as a ratio to redis-server (and in us)',
-    rows: names.map((name) => [name.split(',')[0] + name.split(',')[1], name.split(',').slice(2).join(',').trim()]),
+    rows: names.map((name) => [/^[^,]*, [^,]*/.exec(name)[0], name.replace(/^[^,]*, [^,]*, /, '')]),
     columns: servers,
-    bar: (row, column) => {
-      const name = names.find((one) => one.startsWith(row.replace(' pipeline', ', pipeline') + ','));
-      const found = figures.get(`${name}|${column}`);
+    bar: (name, server, what) => {
+      const found = figures.get(`${name}, ${what}|${server}`);
       return found && found[7] !== '-' ? { value: Number(found[7]), text: `${found[7]} (${found[6]})` } : undefined;
     },
   });
