@@ -7,6 +7,12 @@
 
 namespace corral::sim {
 
+namespace {
+
+constexpr size_t kLeastWindow = 512;  // a kernel takes a few KiB at once: a handshake is never cut
+
+}  // namespace
+
 Connection::Connection(SimTransport& transport, uint64_t id, const Quality& quality)
     : transport_(transport), loop_(transport.loop()), id_(id), quality_(quality) {}
 
@@ -223,7 +229,8 @@ Connection& SimNetwork::make(SimTransport& transport) {
   Quality drawn = quality;
   Random& random = loop_.random();
   drawn.latency_us = random.between(1, 2 * quality.latency_us);
-  drawn.window = random.chance(25) ? 1 + random.below(quality.window) : quality.window;
+  drawn.window = quality.window;
+  if (random.chance(25)) drawn.window = std::min(quality.window, kLeastWindow + random.below(quality.window));
   connections_.push_back(std::make_unique<Connection>(transport, connections_.size() + 1, drawn));
   return *connections_.back();
 }
