@@ -233,7 +233,7 @@ InfoLines latencystats_section(Session&, const Sources& sources) {
       if (!name.starts_with(kPrefix) || accounting_of(name.substr(kPrefix.size())) == Accounting::kByCorral) continue;
       InfoValues& values = worst[name];
       for (const auto& [percentile, value] : info_values(text)) {
-        const auto same = [&](const auto& one) { return one.first == percentile; };
+        const auto same = [&wanted = percentile](const auto& one) { return one.first == wanted; };
         const auto known = std::find_if(values.begin(), values.end(), same);
         if (known == values.end()) {
           values.emplace_back(percentile, value);
