@@ -40,13 +40,17 @@ class Bulks {
   explicit Bulks(std::string_view bytes) : bytes_(bytes), at_(bytes.find('\n') + 1) {}
 
   size_t at() const { return at_; }
+  /// All that have been read were bulks.
+  bool good() const { return good_; }
   /// Empty too if what is next is no bulk.
   std::string_view next() {
-    if (at_ >= bytes_.size() || bytes_[at_] != '$') return {};
+    good_ = good_ && at_ < bytes_.size() && bytes_[at_] == '$';
+    if (!good_) return {};
     size_t length = 0;
     const auto [end, error] = std::from_chars(bytes_.data() + at_ + 1, bytes_.data() + bytes_.size(), length);
     const size_t from = static_cast<size_t>(end - bytes_.data()) + 2;
-    if (error != std::errc() || from + length + 2 > bytes_.size()) return {};
+    good_ = error == std::errc() && from + length + 2 <= bytes_.size();
+    if (!good_) return {};
     at_ = from + length + 2;
     return bytes_.substr(from, length);
   }
@@ -54,6 +58,7 @@ class Bulks {
  private:
   const std::string_view bytes_;
   size_t at_;
+  bool good_ = true;
 };
 
 }  // namespace
@@ -74,6 +79,9 @@ PubSubFrame parse_pubsub_frame(std::string_view bytes) {
   if (frame.kind == ChannelKind::kPattern) frame.channel = bulks.next();
   bulks.next();
   frame.size = bulks.at();
+  // Clients get it as it is, and it is found again among others: so it has to be one.
+  const bool counted = bytes.starts_with(frame.kind == ChannelKind::kPattern ? "*4\r" : "*3\r");
+  if (!counted || !bulks.good()) frame.type = PubSubFrame::Type::kOther;
   return frame;
 }
 

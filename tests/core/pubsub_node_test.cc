@@ -40,6 +40,21 @@ TEST(PubSubNode, ANodeThatAcceptsAndClosesIsNotTriedAllTheTime) {
   EXPECT_TRUE(stage.has_node(kNodeA));
 }
 
+// Found by fuzzing: it was passed on as a message, and then not found again among those of its worker.
+TEST(PubSubNode, WhatIsNoMessageLosesTheConnection) {
+  const std::string pattern = "*4\r\n$8\r\npmessage\r\n$2\r\nn*\r\n";
+  for (const std::string& none :
+       {pattern + "$1\r\nn\r\n:1\r\n", pattern + ":1\r\n:1\r\n", pattern + "$-1\r\n$1\r\na\r\n",
+        frame({"pmessage", "n*", "news"}), frame({"pmessage", "n*", "news", "a", "b"})}) {
+    PubSubStage stage;
+    const auto client = stage.subscriber("PSUBSCRIBE n*");
+    FakeSocket& old = stage.node(kNodeA);
+    stage.says(kNodeA, none + frame({"pmessage", "n*", "news", "a"}));
+    EXPECT_TRUE(old.closed) << none;
+    EXPECT_EQ(stage.received(client), "") << none;
+  }
+}
+
 TEST(PubSubNode, SubscribeWaitsForAConnectionThatIsBeingMadeAgain) {
   PubSubStage stage;
   stage.subscriber("SUBSCRIBE news");
