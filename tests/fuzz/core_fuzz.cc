@@ -27,9 +27,12 @@ enum Recipe : uint8_t {
   kUsers = 8,    // who has not authenticated may do nothing, and bob not much
   kTwo = 16,     // workers
   kReject = 32,  // of the rules: writes without a TTL
-  kStandalone = 64,
-  kSentinel = 128,
 };
+
+/// The recipe's upper two bits.
+enum class Upstream : uint8_t { kCluster, kTellingCluster, kStandalone, kSentinel };
+
+Upstream upstream_of(uint8_t recipe) { return static_cast<Upstream>(recipe >> 6); }
 
 config::LimitSettings small_limits() {
   config::LimitSettings limits;
@@ -66,8 +69,8 @@ config::Settings settings_of(uint8_t recipe) {
   settings.near_cache.memory_bytes = 1 << 20;
   settings.upstream.seeds = {kNodeA, kNodeB};
   settings.upstream.request_timeout_ms = settings.upstream.connect_timeout_ms = 500;
-  if (recipe & kStandalone) settings.upstream.mode = "standalone";
-  if (recipe & kSentinel) {
+  if (upstream_of(recipe) == Upstream::kStandalone) settings.upstream.mode = "standalone";
+  if (upstream_of(recipe) == Upstream::kSentinel) {
     settings.upstream.mode = "sentinel";
     settings.upstream.master = "mymaster";
   }
@@ -119,7 +122,10 @@ void run(const uint8_t* data, size_t size) {
   const uint8_t recipe = size > 0 ? data[0] : 0;
   const FuzzInput input(data, size);
   std::string_view rest = input.bytes();
-  World world(settings_of(recipe), (recipe & kTwo) ? 2 : 1, size > 1 ? data[1] : 0, (recipe & kAnswering) != 0);
+  World world(settings_of(recipe), {.workers = (recipe & kTwo) ? 2u : 1u,
+                                    .seed = size > 1 ? data[1] : 0u,
+                                    .answering = (recipe & kAnswering) != 0,
+                                    .tells_topology = upstream_of(recipe) == Upstream::kTellingCluster});
   uint32_t passed_ms = 0;
   for (size_t steps = 0; steps < kMostSteps && !rest.empty(); ++steps) {
     const size_t begin = rest.find(kStep);

@@ -32,21 +32,6 @@ std::string array(size_t count, std::string_view element) {
   return out;
 }
 
-std::string cluster(const Words& words) {
-  const std::string what = words.size() > 1 ? upper(words[1]) : "";
-  if (what == "SLOTS") {
-    return "*2\r\n*3\r\n:0\r\n:8191\r\n*3\r\n$8\r\n10.0.0.1\r\n:7001\r\n$4\r\naaaa\r\n"
-           "*3\r\n:8192\r\n:16383\r\n*3\r\n$8\r\n10.0.0.2\r\n:7002\r\n$4\r\nbbbb\r\n";
-  }
-  if (what == "INFO") return bulk("cluster_state:ok\r\ncluster_current_epoch:3\r\ncluster_my_epoch:1\r\n");
-  if (what == "NODES") {
-    return bulk(
-        "aaaa 10.0.0.1:7001@17001 myself,master - 0 0 1 connected 0-8191\n"
-        "bbbb 10.0.0.2:7002@17002 master - 0 0 2 connected 8192-16383\n");
-  }
-  return what == "GETKEYSINSLOT" ? "*0\r\n" : "-ERR unknown subcommand\r\n";
-}
-
 std::string sentinel(const Words& words) {
   const std::string what = words.size() > 1 ? upper(words[1]) : "";
   if (what == "MASTER") return "*2\r\n$12\r\nconfig-epoch\r\n$1\r\n1\r\n";
@@ -134,6 +119,21 @@ std::string NodeState::handshake(const Words& words) {
   if (what == "INFO") return bulk("id=7 addr=10.9.9.9:7 laddr=10.0.0.1:7001 name=corral\n");
   if (what == "ID") return ":7\r\n";
   return what == "UNBLOCK" ? ":1\r\n" : std::string(resp::kOk);
+}
+
+std::string NodeState::cluster(const Words& words) const {
+  const std::string what = words.size() > 1 ? upper(words[1]) : "";
+  if (what == "SLOTS" && tells_topology_) {
+    return "*2\r\n*3\r\n:0\r\n:8191\r\n*3\r\n$8\r\n10.0.0.1\r\n:7001\r\n$4\r\naaaa\r\n"
+           "*3\r\n:8192\r\n:16383\r\n*3\r\n$8\r\n10.0.0.2\r\n:7002\r\n$4\r\nbbbb\r\n";
+  }
+  if (what == "INFO") return bulk("cluster_state:ok\r\ncluster_current_epoch:3\r\ncluster_my_epoch:1\r\n");
+  if (what == "NODES") {
+    const std::string a = is_b_ ? "master" : "myself,master", b = is_b_ ? "myself,master" : "master";
+    return bulk("aaaa 10.0.0.1:7001@17001 " + a + " - 0 0 1 connected 0-8191\n" + "bbbb 10.0.0.2:7002@17002 " + b +
+                " - 0 0 2 connected 8192-16383\n");
+  }
+  return what == "GETKEYSINSLOT" ? "*0\r\n" : "-ERR unknown subcommand\r\n";
 }
 
 std::string NodeState::subscription(const Words& words, std::string_view name) {

@@ -18,6 +18,10 @@ class NodeState {
  public:
   using Words = std::vector<std::string_view>;
 
+  NodeState() = default;
+  /// `tells_topology`: where it does not, nobody has to go over all slots for each input.
+  NodeState(bool is_b, bool tells_topology) : is_b_(is_b), tells_topology_(tells_topology) {}
+
   /// The whole requests in `written` are taken out of it, and answered. A byte of `flavours` for each says how: 0, or
   /// none left, as it should be; see flavoured() for others.
   std::string answer(std::string& written, std::string_view flavours);
@@ -28,8 +32,10 @@ class NodeState {
   std::string plain(const Words& words);
   std::string handshake(const Words& words);
   std::string subscription(const Words& words, std::string_view name);
+  std::string cluster(const Words& words) const;
   std::string flavoured(const Words& words, uint8_t flavour);
 
+  bool is_b_ = false, tells_topology_ = false;
   bool resp3_ = false;
   bool queueing_ = false;
   size_t subscriptions_ = 0;

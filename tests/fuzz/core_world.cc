@@ -83,6 +83,7 @@ class World::Wire final : public core::Transport {
   core::Socket* connect(const config::Address& address, core::Endpoint* endpoint) override {
     FuzzSocket& socket = world_.add_socket(worker_);
     socket.address = address;
+    socket.node = NodeState(address == kNodeB, world_.tells_topology_);
     socket.endpoint = endpoint;
     return &socket;
   }
@@ -122,17 +123,20 @@ class World::Wire final : public core::Transport {
   const uint32_t worker_;
 };
 
-World::World(config::Settings settings, uint32_t workers, uint64_t seed, bool answering)
-    : process_(std::move(settings), workers, kWallClockUs, std::string(40, 'f')), random_(seed), answering_(answering) {
+World::World(config::Settings settings, const Play& play)
+    : process_(std::move(settings), play.workers, kWallClockUs, std::string(40, 'f')),
+      random_(play.seed),
+      answering_(play.answering),
+      tells_topology_(play.tells_topology) {
   static const core::ClusterView kCluster = cluster_view(false), kOne = cluster_view(true);
   const core::SlotMapPtr map =
       process_.publish(process_.settings().upstream.has_one_owner() ? kOne : kCluster, kWallClockUs);
-  for (uint32_t i = 0; i < workers; ++i) {
+  for (uint32_t i = 0; i < play.workers; ++i) {
     wires_.push_back(std::make_unique<Wire>(*this, i));
     workers_.push_back(std::make_unique<Worker>(process_, *wires_[i], i, now_ms_));
     waits_ms_.push_back(0);
   }
-  for (uint32_t i = 0; i < workers; ++i) {
+  for (uint32_t i = 0; i < play.workers; ++i) {
     turn(i, [&] {
       workers_[i]->set_map(map);
       workers_[i]->start();

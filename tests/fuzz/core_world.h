@@ -60,8 +60,13 @@ class World {
  public:
   static constexpr uint32_t kClients = 4;
 
-  /// `answering`: the nodes accept connections and answer by themselves.
-  World(config::Settings settings, uint32_t workers, uint64_t seed, bool answering);
+  struct Play {
+    uint32_t workers = 1;
+    uint64_t seed = 0;
+    bool answering = false;       // the nodes accept connections and answer by themselves
+    bool tells_topology = false;  // they say who has which slot
+  };
+  World(config::Settings settings, const Play& play);
   ~World();
 
   // --- the input's part: each is an event of its own, and what follows from it ---
@@ -119,6 +124,7 @@ class World {
   uint64_t now_ms_ = 1'000'000;
   uint64_t random_;
   bool answering_;
+  const bool tells_topology_;
 };
 
 }  // namespace corral::fuzz
