@@ -13,6 +13,12 @@ constexpr uint32_t kMostIdleMs = 60'000;
 constexpr size_t kMostConnecting = 64;  // to a node; it accepts as many at a time from each of several workers
 constexpr uint32_t kLogBlock = 256;     // there is one request on it
 
+// An idle one is about to be freed. Of a session that went away an UNWATCH may be under way, or not written yet.
+void end(Worker& worker, Link& link) {
+  worker.forget(&link);
+  link.abandon();
+}
+
 }  // namespace
 
 Link* LinkPool::take(NodeId node, LinkKind kind) {
@@ -22,7 +28,9 @@ Link* LinkPool::take(NodeId node, LinkKind kind) {
     link = std::move(idle.back().link);
     idle.pop_back();
     --idle_count_;
-    if (!link->connected()) link.reset();  // the node closed it meanwhile
+    if (link->connected()) break;
+    end(worker_, *link);  // the node closed it meanwhile
+    link.reset();
   }
   const bool is_new = !link;
   if (is_new) link = std::make_unique<Link>(worker_, node, kind, worker_.process().node_address(node), kLogBlock);
@@ -68,9 +76,15 @@ std::vector<Link*> LinkPool::used_links() const {
 
 void LinkPool::tick(uint32_t now_ms) {
   for (Link* link : used_links()) link->check_timeouts(now_ms);  // one dropped meanwhile has nothing under way
+  const int64_t timeout_ms = worker_.settings().upstream.request_timeout_ms;
   for (auto& [key, idle] : idle_) {
-    idle_count_ -= std::erase_if(
-        idle, [&](const Idle& one) { return now_ms - one.since_ms > kMostIdleMs || !one.link->connected(); });
+    idle_count_ -= std::erase_if(idle, [&](const Idle& one) {
+      const uint32_t idle_ms = now_ms - one.since_ms;
+      const bool is_silent = one.link->in_flight() > 0 && idle_ms > timeout_ms;
+      if (idle_ms <= kMostIdleMs && one.link->connected() && !is_silent) return false;
+      end(worker_, *one.link);
+      return true;
+    });
   }
   std::erase_if(idle_, [](const auto& entry) { return entry.second.empty(); });
   if (connecting_.size() <= worker_.map().sound.size()) return;
@@ -79,6 +93,9 @@ void LinkPool::tick(uint32_t now_ms) {
 
 void LinkPool::stop() {
   for (Link* link : used_links()) link->fail("shutting down");
+  for (auto& [key, idle] : idle_) {
+    for (const Idle& one : idle) end(worker_, *one.link);
+  }
   idle_.clear();
   idle_count_ = 0;
 }

@@ -277,5 +277,30 @@ TEST_F(TransactionTest, DiscardForgetsTheQueue) {
   EXPECT_EQ(stage.received(client), "+OK\r\n+QUEUED\r\n+OK\r\n+OK\r\n*0\r\n-ERR DISCARD without MULTI\r\n");
 }
 
+// Found by fuzzing: what was under way on a connection that nobody used any more stayed counted for ever, and made the
+// next one who watched wait.
+TEST_F(TransactionTest, AConnectionOnWhichUnwatchIsNotAnsweredIsNotKept) {
+  watch();
+  FakeSocket& watching = stage.link(kNodeA);
+  stage.client_fails(client);
+  EXPECT_EQ(stage.taken(kNodeA), Commands{"UNWATCH"});
+  EXPECT_GT(stage.worker.inflight_bytes(), 0u);
+  stage.pass(stage.process.settings().upstream.request_timeout_ms + 200);
+  EXPECT_TRUE(watching.closed);
+  EXPECT_EQ(stage.worker.inflight_bytes(), 0u);
+}
+
+TEST_F(TransactionTest, AConnectionMayBeLostBeforeUnwatchIsWritten) {
+  watch();
+  FakeSocket& watching = stage.link(kNodeA);
+  stage.now_ms += 200;  // so that idle connections are looked at in the same turn
+  client.socket->closed = watching.closed = true;
+  stage.turn([&] {
+    client.session->on_failed("reset by peer");
+    watching.endpoint->on_failed("reset by peer");
+  });
+  EXPECT_EQ(stage.worker.inflight_bytes(), 0u);
+}
+
 }  // namespace
 }  // namespace corral::core
