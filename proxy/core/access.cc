@@ -222,7 +222,7 @@ void Access::tick() {
     Session* session = worker_.find_session(id);
     if (!session) continue;
     worker_.stats().clients_unauthenticated.add();
-    worker_.transport().log(LogLevel::kInfo, "closed " + session->addresses().peer + ": it has not authenticated");
+    worker_.log_closed(*session, LogLevel::kInfo, "it has not authenticated");
     session->close();
   }
 }

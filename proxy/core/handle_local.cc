@@ -27,8 +27,7 @@ void local_time(Session& session, const Command&) {
 }
 
 void local_hang_up(Session& session, const Command&) {
-  session.worker().transport().log(LogLevel::kWarn, "closed " + session.addresses().peer +
-                                                        ": it speaks HTTP, which may be an attack through a browser");
+  session.worker().log_closed(session, LogLevel::kWarn, "it speaks HTTP, which may be an attack through a browser");
   session.close();
 }
 

@@ -125,7 +125,7 @@ void Session::push(std::string_view frames) {
   if (!socket_ || closing_) return;
   if (output_.size() + late_pushes_.size() > worker_.settings().limits.subscriber_output_bytes) [[unlikely]] {
     worker_.stats().clients_overrun.add();
-    worker_.transport().log(LogLevel::kWarn, "closed " + addresses_.peer + ": it does not read its messages");
+    worker_.log_closed(*this, LogLevel::kWarn, "it does not read its messages");
     return close();
   }
   if (source_) [[unlikely]] {
@@ -254,8 +254,7 @@ void Session::close_if_overrun() {
   if (!socket_ || authenticated()) return;
   if (output_.unsent() <= worker_.settings().limits.unauthenticated_output_bytes) return;
   worker_.stats().clients_unauthenticated.add();
-  worker_.transport().log(LogLevel::kInfo,
-                          "closed " + addresses_.peer + ": it neither authenticates nor reads its replies");
+  worker_.log_closed(*this, LogLevel::kInfo, "it neither authenticates nor reads its replies");
   close();
 }
 

@@ -17,6 +17,7 @@
 #include "proxy/core/hold.h"
 #include "proxy/core/link.h"
 #include "proxy/core/link_pool.h"
+#include "proxy/core/log_limit.h"
 #include "proxy/core/process.h"
 #include "proxy/core/rule_stats.h"
 #include "proxy/core/session.h"
@@ -93,6 +94,8 @@ class Worker {
     process_.server_stats().count_error(text);
   }
   uint64_t errors_given() const { return errors_given_; }
+  /// Tells why a client is being closed; not of all of them where they are many (log_limit.h).
+  void log_closed(const Session& session, LogLevel level, std::string_view why);
   resp::RequestScanner& scanner() { return scanner_; }
   /// For the time of one call; whoever uses it clears it first.
   std::vector<uint32_t>& scratch_indexes() { return scratch_indexes_; }
@@ -296,6 +299,7 @@ class Worker {
   Access access_{*this};
   resp::RequestLimits limits_before_auth_ = resp::RequestLimits::before_auth();
   uint64_t errors_given_ = 0;
+  LogLimit closed_log_;
   using LinksByNode = std::vector<std::unique_ptr<Link>>;  // by NodeId; null where there is none
   std::vector<LinksByNode> links_;                         // by LinkKind::index()
   // For the topology and what must get through to a busy node: no client's request delays it. RESP2 and RESP3.

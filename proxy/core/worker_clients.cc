@@ -109,6 +109,15 @@ void Worker::give_input(std::unique_ptr<PartialInput> input) {
 
 void Worker::drain() { draining_ = true; }
 
+void Worker::log_closed(const Session& session, LogLevel level, std::string_view why) {
+  uint32_t left_out = 0;
+  if (!closed_log_.take(now64_ms_, left_out)) return;
+  std::string line = "closed " + session.addresses().peer + ": ";
+  line += why;
+  if (left_out > 0) line += " (and " + std::to_string(left_out) + " others since the last such line)";
+  transport_.log(level, line);
+}
+
 void Worker::count_active_clients() {
   const uint64_t requests = stats().requests.get();
   turn_requests_ = requests - std::exchange(requests_before_, requests);

@@ -60,8 +60,8 @@ void Worker::evict_clients(uint64_t total) {
     if (!largest || largest->memory_bytes() < process_.largest_client_bytes()) return;
     total -= std::min<uint64_t>(total, largest->memory_bytes());
     stats().clients_evicted.add();
-    transport_.log(LogLevel::kWarn, "closed " + largest->addresses().peer + ": memory is short and it holds " +
-                                        std::to_string(largest->memory_bytes()) + " bytes");
+    log_closed(*largest, LogLevel::kWarn,
+               "memory is short and it holds " + std::to_string(largest->memory_bytes()) + " bytes");
     largest->close();
     board_.memory_bytes.store(own_memory_bytes(), std::memory_order_relaxed);
   }
