@@ -120,6 +120,12 @@ bool AclUser::reads_all_keys(const CommandSpec& spec, const Command& command, Ac
   });
 }
 
+bool AclUser::may_run_on_all(const CommandSpec& spec, const Command& command) const {
+  return std::any_of(selectors_.begin(), selectors_.end(), [&](const AclSelector& selector) {
+    return selector.reads_all_keys() && selector.allows_command(spec, command);
+  });
+}
+
 bool AclUser::may_run(const CommandSpec& spec, const Command& command) const {
   const auto allows = [&](const AclSelector& selector) { return selector.allows_command(spec, command); };
   return std::any_of(selectors_.begin(), selectors_.end(), allows);

@@ -36,6 +36,8 @@ class AclUser {
   bool unrestricted() const { return unrestricted_; }
   /// `uses` is scratch.
   AclVerdict check(const resp::CommandSpec& spec, const resp::Command& command, std::vector<resp::KeyUse>& uses) const;
+  /// Whether it may run a command that tells the names of keys, whatever they are, and read all keys.
+  bool may_run_on_all(const resp::CommandSpec& spec, const resp::Command& command) const;
   /// What can be said as long as not all arguments are there.
   bool may_run(const resp::CommandSpec& spec, const resp::Command& command) const;
   /// Likewise, with the key at `arg`, to which it does what the flags say (of resp::KeyFlag).

@@ -110,7 +110,7 @@ void Admin::add_routes() {
   server_->Get("/healthz", [](const httplib::Request&, httplib::Response& response) { set_text(response, 200, "ok"); });
   server_->Get("/readyz", [this](const httplib::Request&, httplib::Response& response) { tell_ready(response); });
   server_->Get("/metrics", [this](const httplib::Request&, httplib::Response& response) {
-    response.set_content(metrics_text(process_, collector_.collect(0), process_facts()), kMetricsText);
+    response.set_content(metrics_text(process_, collector_.collect(kMetricsWish), process_facts()), kMetricsText);
   });
 }
 
@@ -137,7 +137,7 @@ bool Admin::may(const httplib::Request& request, httplib::Response& response) co
 }
 
 void Admin::tell_ready(httplib::Response& response) {
-  const std::string why_not = draining_ ? "draining" : why_not_ready(process_, collector_.collect(0));
+  const std::string why_not = draining_ ? "draining" : why_not_ready(process_, collector_.collect({}));
   set_text(response, why_not.empty() ? 200 : 503, why_not.empty() ? "ready" : why_not);
 }
 

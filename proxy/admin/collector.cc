@@ -14,11 +14,11 @@ struct Collector::Round {
 Collector::Collector(core::Process& process, Post post)
     : process_(process), post_(std::move(post)), latest_(process.workers()) {}
 
-core::WorkerSnapshot Collector::collect(size_t most_clients) {
+core::WorkerSnapshot Collector::collect(const core::SnapshotWish& wish) {
   const auto round = std::make_shared<Round>();
   for (uint32_t i = 0; i < process_.workers(); ++i) {
-    post_(i, [round, i, most_clients](core::Worker& worker) {
-      core::WorkerSnapshot snapshot = core::take_snapshot(worker, most_clients);
+    post_(i, [round, i, wish](core::Worker& worker) {
+      core::WorkerSnapshot snapshot = core::take_snapshot(worker, wish);
       const std::lock_guard lock(round->mutex);
       round->came.emplace_back(i, std::move(snapshot));
       round->changed.notify_one();

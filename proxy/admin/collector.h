@@ -21,8 +21,8 @@ class Collector {
   Collector(core::Process& process, Post post);
 
   /// All workers' snapshots, added up. A worker that does not answer in time is told of as it was before, so that
-  /// counts never fall. `most_clients`: of each worker.
-  core::WorkerSnapshot collect(size_t most_clients);
+  /// counts never fall. `wish`: of each worker.
+  core::WorkerSnapshot collect(const core::SnapshotWish& wish);
 
  private:
   static constexpr std::chrono::milliseconds kPatience{1000};

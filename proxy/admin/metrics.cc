@@ -30,6 +30,9 @@ namespace {
 // The bounds of the histograms' buckets are powers of two in microseconds: from 16 us to 16.8 s.
 constexpr uint32_t kFirstPower = 4, kLastPower = 24;
 
+// Of hot and big keys. They are told by rank: their names would make ever more series.
+constexpr size_t kMostKeys = 10;
+
 using Labels = std::initializer_list<std::pair<const char*, std::string>>;
 
 // One metric at all its labels.
@@ -88,6 +91,7 @@ class Collection {
   void add_topology();
   void add_memory();
   void add_rules();
+  void add_keys();
   std::string text() const { return prometheus::TextSerializer().prometheus::Serializer::Serialize(families_); }
 
  private:
@@ -206,12 +210,13 @@ void Collection::add_topology() {
 void Collection::add_memory() {
   Family memory =
       gauge("memory_bytes",
-            "Memory by purpose: the near cache, buffers of requests and replies under way, and buffers kept "
-            "for more of them.");
+            "Memory by purpose: the near cache, buffers of requests and replies under way, buffers kept for more of "
+            "them, and what finds the hot keys.");
   auto* near = process_.near_cache();
   memory.add(near ? near->totals().bytes : uint64_t{0}, {{"purpose", "near_cache"}});
   memory.add(snapshot_.buffer_bytes, {{"purpose", "buffers"}});
   memory.add(snapshot_.spare_buffer_bytes, {{"purpose", "spare_buffers"}});
+  memory.add(snapshot_.key_counter_bytes, {{"purpose", "hot_keys"}});
   gauge("near_cache_limit_bytes", "Memory that the near cache may use.").add(near ? near->memory_bytes() : uint64_t{0});
   gauge("requests_in_flight_bytes", "Bytes of requests that wait for nodes' replies.").add(snapshot_.in_flight_bytes);
 }
@@ -260,6 +265,22 @@ void Collection::add_rules() {
   add_by_rule("too_big", "Writes over the rule's max_value.", [](const Rule& r) { return r.ttl.too_big; });
 }
 
+void Collection::add_keys() {
+  {
+    Family hot = gauge("hot_key_reads_per_second",
+                       "Reads a second of the keys that are read the most, by rank; CORRAL HOTKEYS names them.");
+    for (size_t i = 0; i < std::min(kMostKeys, snapshot_.hot_keys.size()); ++i) {
+      hot.add(snapshot_.hot_keys[i].reads_per_second, {{"rank", std::to_string(i + 1)}});
+    }
+  }
+  Family big =
+      gauge("big_key_bytes",
+            "The largest values and collections seen within the last hour, by rank; CORRAL BIGKEYS names them.");
+  for (size_t i = 0; i < std::min(kMostKeys, snapshot_.big_keys.size()); ++i) {
+    big.add(snapshot_.big_keys[i].bytes, {{"rank", std::to_string(i + 1)}});
+  }
+}
+
 }  // namespace
 
 std::string metrics_text(Process& process, const WorkerSnapshot& snapshot, const ProcessFacts& facts) {
@@ -272,6 +293,7 @@ std::string metrics_text(Process& process, const WorkerSnapshot& snapshot, const
   collection.add_topology();
   collection.add_memory();
   collection.add_rules();
+  collection.add_keys();
   return collection.text();
 }
 

@@ -10,6 +10,9 @@
 
 namespace corral::admin {
 
+/// What of each worker the metrics are made of. A key that is hot everywhere may be among the first ten of none.
+inline constexpr core::SnapshotWish kMetricsWish{.clients = 0, .hot_keys = 100, .big_keys = 100};
+
 /// `snapshot`: of all workers.
 std::string metrics_text(core::Process& process, const core::WorkerSnapshot& snapshot, const ProcessFacts& facts);
 

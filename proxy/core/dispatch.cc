@@ -303,8 +303,12 @@ bool handle(Session& session, const Command& command) {
   } else if (admit(session, *spec) && fits(session, command, *spec)) [[likely]] {
     if (session.modes() != 0 && handled_by_mode(session, command, *spec)) [[unlikely]]
       return true;
-    if (Near* near = session.worker().near(); near && near->on()) return run_near(*near, session, command, *spec);
-    run(session, command, *spec);
+    if (Near* near = session.worker().near(); near && near->on()) {
+      if (!run_near(*near, session, command, *spec)) return false;  // it comes again
+    } else {
+      run(session, command, *spec);
+    }
+    session.worker().seen_keys().on_command(session, command, *spec);
   }
   return true;
 }

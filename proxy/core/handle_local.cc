@@ -166,6 +166,10 @@ LocalFunction function_of(Action action) {
       return local_corral_reload;
     case Action::kCorralRules:
       return local_corral_rules;
+    case Action::kCorralHotKeys:
+      return local_corral_hot_keys;
+    case Action::kCorralBigKeys:
+      return local_corral_big_keys;
     case Action::kCorralLeases:
       return local_corral_leases;
     case Action::kCorralCache:

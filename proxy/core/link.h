@@ -193,7 +193,9 @@ class Link final : public Endpoint {
   uint32_t passing_since_ms_ = 0;
   bool doubted_ = false;  // its address
   uint32_t doubted_ms_ = 0;
-  uint32_t wrote_ms_ = 0;  // when bytes were last taken, while feeding
+  uint64_t passed_bytes_ = 0;  // of this reply
+  std::string passed_start_;   // its first bytes
+  uint32_t wrote_ms_ = 0;      // when bytes were last taken, while feeding
   uint32_t timed_since_us_ = 0;
   uint32_t timed_ = 0;  // replies in this turn to what was sent then
 };

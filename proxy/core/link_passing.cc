@@ -18,6 +18,7 @@ namespace {
 constexpr size_t kPassBytes = 4u << 20;    // a reply that is known to be larger is passed on
 constexpr size_t kClientBytes = 1u << 20;  // of it that may wait for the client
 constexpr uint32_t kOthersWaitMs = 1000;
+constexpr size_t kStartBytes = 32;
 
 }  // namespace
 
@@ -41,6 +42,8 @@ void Link::begin_passing() {
   dropping_ = pendings_.front().request.session == nullptr;
   hurried_ = waiting_ = false;
   passing_since_ms_ = worker_.now_ms();
+  passed_bytes_ = 0;
+  passed_start_ = tail_.substr(0, kStartBytes);
   if (dropping_) return static_cast<Piece*>(pendings_.front().request.task)->on_dropping();
   pendings_.front().request.session->begin_parts(this);
   if (detached_) return;
@@ -71,6 +74,7 @@ void Link::pass_on(const char* data, size_t size) {
 }
 
 void Link::pass_bytes(size_t size) {
+  passed_bytes_ += size;
   if (dropping_) return;
   Session* session = pendings_.front().request.session;
   session->take_part({tail_.data(), size});
@@ -109,6 +113,7 @@ void Link::end_passing() {
   note_time(done.request);
   settle_times();
   on_client_room();
+  worker_.seen_keys().on_large_reply({done.bytes, done.size}, passed_start_, passed_bytes_);
   worker_.stats().upstream_commands.add();
   if (done.request.session->holds() > 0) worker_.holds().on_answered(done);
   done.request.session->end_parts();

@@ -102,6 +102,8 @@ void local_corral_reload(Session&, const resp::Command&);
 void local_corral_rules(Session&, const resp::Command&);
 void local_corral_rule(Session&, const resp::Command&);
 void local_corral_cache(Session&, const resp::Command&);
+void local_corral_hot_keys(Session&, const resp::Command&);
+void local_corral_big_keys(Session&, const resp::Command&);
 void local_corral_leases(Session&, const resp::Command&);
 
 using resp::same_word;

@@ -158,6 +158,7 @@ NearCache::Landing Fill::weigh(std::string_view resp2) const {
 }
 
 void Fill::land(Worker& home) {
+  home.seen_keys().on_reply(frame_, reply_);
   std::string resp2;
   resp::append_resp2_form(resp2, reply_);
   const bool is_error = ReplyView(reply_).is_error();

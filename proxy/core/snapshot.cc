@@ -1,5 +1,8 @@
 #include "proxy/core/snapshot.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "proxy/core/near.h"
 #include "proxy/core/worker.h"
 
@@ -32,10 +35,15 @@ void WorkerSnapshot::add(const WorkerSnapshot& other) {
   buffer_bytes += other.buffer_bytes;
   spare_buffer_bytes += other.spare_buffer_bytes;
   own_connections += other.own_connections;
+  key_counter_bytes += other.key_counter_bytes;
   clients.insert(clients.end(), other.clients.begin(), other.clients.end());
+  const std::vector<policy::HotKey> hot[] = {std::move(hot_keys), other.hot_keys};
+  hot_keys = policy::merge_hot_keys(hot, SIZE_MAX);
+  const std::vector<policy::BigKey> big[] = {std::move(big_keys), other.big_keys};
+  big_keys = policy::merge_big_keys(big, SIZE_MAX);
 }
 
-WorkerSnapshot take_snapshot(Worker& worker, size_t most_clients) {
+WorkerSnapshot take_snapshot(Worker& worker, const SnapshotWish& wish) {
   WorkerSnapshot snapshot;
   worker.for_each_node_stats([&](NodeId id, const NodeStats& stats) {
     NodeSnapshot& node = snapshot.nodes[id];
@@ -66,9 +74,14 @@ WorkerSnapshot take_snapshot(Worker& worker, size_t most_clients) {
   snapshot.spare_buffer_bytes = worker.pool().spare_bytes();
   snapshot.own_connections = worker.own_links().used() + worker.own_links().idle();
   for (const auto& [id, session] : worker.sessions()) {
-    if (snapshot.clients.size() >= most_clients) break;
+    if (snapshot.clients.size() >= wish.clients) break;
     snapshot.clients.push_back(session->describe());
   }
+  const SeenKeys& seen = worker.seen_keys();
+  snapshot.key_counter_bytes = seen.memory_bytes();
+  snapshot.hot_keys = seen.hot().top(wish.hot_keys, worker.now64_ms());
+  snapshot.big_keys = seen.big().keys();
+  snapshot.big_keys.resize(std::min(snapshot.big_keys.size(), wish.big_keys));
   return snapshot;
 }
 

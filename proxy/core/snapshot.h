@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "policy/big_keys.h"
+#include "policy/hot_keys.h"
 #include "proxy/core/latency.h"
 #include "proxy/core/leases.h"
 #include "proxy/core/rule_stats.h"
@@ -45,12 +47,18 @@ struct WorkerSnapshot {
   uint64_t buffer_bytes = 0;                  // of requests and replies under way
   uint64_t spare_buffer_bytes = 0;            // kept for more of them
   uint64_t own_connections = 0;               // to nodes, of one client each
+  uint64_t key_counter_bytes = 0;             // of what finds the hot keys
   std::vector<std::string> clients;           // some of them, as lines of CLIENT LIST
+  std::vector<policy::HotKey> hot_keys;       // the hottest first
+  std::vector<policy::BigKey> big_keys;       // the largest first
 
   void add(const WorkerSnapshot& other);
 };
 
-/// `most_clients`: that are told of.
-WorkerSnapshot take_snapshot(Worker& worker, size_t most_clients);
+/// How much of what there may be much of is wanted.
+struct SnapshotWish {
+  size_t clients = 0, hot_keys = 0, big_keys = 0;
+};
+WorkerSnapshot take_snapshot(Worker& worker, const SnapshotWish& wish);
 
 }  // namespace corral::core

@@ -70,6 +70,10 @@ Upload::Upload(Session& session, const PartialInput& input)
 }
 
 void Upload::start(Session& session, const PartialInput& input) {
+  const auto head = input.scanner.head(input.bytes.data());
+  const CommandSpec& spec = *spec_of(head);
+  session.worker().seen_keys().on_large_argument(head.command.arg(spec.only_key), input.scanner.partial().declared,
+                                                 spec);
   auto* upload = new Upload(session, input);
   session.worker().stats().requests.add();
   session.set_upload(upload);

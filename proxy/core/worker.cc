@@ -125,6 +125,7 @@ void Worker::tick() {
   tracking_->targets().for_each([this](Link& link) { link.check_timeouts(now_ms_); });
   health_.tick();
   if (now_ms_ - forgot_ms_ >= kForgetMs) forget_gone_nodes();
+  seen_keys_.tick();
   look_for_busy_node();
   own_links_.tick(now_ms_);
   if (board_.blocked > 0) check_blocked(*this);

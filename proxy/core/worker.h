@@ -20,6 +20,7 @@
 #include "proxy/core/log_limit.h"
 #include "proxy/core/process.h"
 #include "proxy/core/rule_stats.h"
+#include "proxy/core/seen_keys.h"
 #include "proxy/core/session.h"
 #include "proxy/core/transport.h"
 #include "resp/slot.h"
@@ -68,6 +69,7 @@ class Worker {
   void for_each_node_stats(const std::function<void(NodeId, const NodeStats&)>& visit) const;
   RuleStatsBook& rule_stats() { return rule_stats_; }
   ReplyTimes& reply_times() { return reply_times_; }
+  SeenKeys& seen_keys() { return seen_keys_; }
   const config::Settings& settings() const { return settings_; }
   /// Of what clients send.
   const resp::RequestLimits& request_limits() const { return request_limits_; }
@@ -161,6 +163,7 @@ class Worker {
   void on_upstream_reply(Link& link, const Link::Pending& pending, std::string_view reply) {
     if (reply[0] == '-' && on_upstream_error(link, pending, reply)) [[unlikely]]
       return;
+    seen_keys_.on_reply({pending.bytes, pending.size}, reply);
     if (pending.request.session && pending.request.session->holds() > 0) [[unlikely]]
       holds_.on_answered(pending);
     if (pending.request.tracked != Tracked::kNot) [[unlikely]]
@@ -284,6 +287,7 @@ class Worker {
   uint64_t inflight_bytes_ = 0;
   ReplyTimes reply_times_;
   RuleStatsBook rule_stats_;
+  SeenKeys seen_keys_{*this};
   std::vector<std::unique_ptr<NodeStats>> node_stats_;  // by NodeId; null where there is none
   uint32_t turn_sessions_ = 0;                          // that got bytes in this turn
   uint32_t last_turn_sessions_ = 0;
