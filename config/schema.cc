@@ -79,6 +79,7 @@ auto& stampede(Settings& settings) {
   return *settings.rules.back().stampede.*member;
 }
 std::string& log_level(Settings& settings) { return settings.log_level; }
+int64_t& slow_request(Settings& settings) { return settings.slow_request_ms; }
 
 using Server = ServerSettings;
 using Upstream = UpstreamSettings;
@@ -222,6 +223,8 @@ const Field kFields[] = {
      Size{limits<&Limits::memory_bytes>, 0, 1024 * kGiB}},
 
     {"log", "level", "What is logged: this level and all above it.", Choice{log_level, kLogLevels}, true},
+    {"log", "slow_request", "Requests that take so long are told by CORRAL SLOWLOG; \"0s\": none are.",
+     Duration{slow_request, 0, kHour}, true},
 };
 
 const Field kRuleFields[] = {

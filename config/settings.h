@@ -152,6 +152,7 @@ struct Settings {
   LimitSettings limits;
   std::vector<RuleSettings> rules;  // the first that matches a key applies
   std::string log_level = "info";   // trace debug info warn error off
+  int64_t slow_request_ms = 10;     // of CORRAL SLOWLOG; 0: none are logged
 };
 
 }  // namespace corral::config

@@ -60,7 +60,7 @@ enum class Action : uint8_t {
   kLongestText,  // of the masters' answers: advice
   kClusterInfo, kClusterSlots, kClusterShards, kClusterNodes, kClusterKeySlot, kClusterMyId,
   kClusterHelp, kCorralHelp, kCorralStats, kCorralTopology, kCorralReload, kCorralRules, kCorralRule, kCorralCache, kCorralLeases,
-  kCorralHotKeys, kCorralBigKeys,
+  kCorralHotKeys, kCorralBigKeys, kCorralSlowLog,
   kRole,    // as a master without replicas
   kHangUp,  // closes the connection without a reply
   kMulti, kExec, kDiscard, kWatch, kUnwatch, kWait,

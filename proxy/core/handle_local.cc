@@ -170,6 +170,8 @@ LocalFunction function_of(Action action) {
       return local_corral_hot_keys;
     case Action::kCorralBigKeys:
       return local_corral_big_keys;
+    case Action::kCorralSlowLog:
+      return local_corral_slow_log;
     case Action::kCorralLeases:
       return local_corral_leases;
     case Action::kCorralCache:

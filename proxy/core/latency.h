@@ -36,6 +36,10 @@ class LatencyHistogram {
     buckets_[LatencyBuckets::of(us)].add(times);
     sum_us_.add(us * times);
   }
+  void reset() {
+    for (Counter& count : buckets_) count.subtract(count.get());
+    sum_us_.subtract(sum_us_.get());
+  }
 
  private:
   friend struct LatencyCounts;

@@ -19,6 +19,7 @@ void Leases::park(std::unique_ptr<LeaseRead> read, const LeaseReader& reader, ui
   Parked& parked = parked_[reader.number];
   parked.read = std::move(read);
   parked.place = place;
+  parked.since_ms = worker_.now64_ms();
   parked.hurried = session.due() > 1 || session.has_input();
   const uint64_t until_ms = worker_.now64_ms() + static_cast<uint64_t>(reader.may_wait_ms);
   if (parked.read->wait_until_ms == 0) parked.read->wait_until_ms = until_ms;
@@ -31,6 +32,7 @@ std::unique_ptr<LeaseRead> Leases::unpark(uint64_t number) {
   const auto it = parked_.find(number);
   if (it == parked_.end()) return nullptr;
   auto read = std::move(it->second.read);
+  read->waited_ms += worker_.now64_ms() - it->second.since_ms;
   due_.erase(it->second.due);
   parked_.erase(it);
   std::erase(read->request.session->leases().parked, number);

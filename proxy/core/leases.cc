@@ -178,7 +178,16 @@ void Leases::act(const policy::Rule& rule, std::unique_ptr<LeaseRead> read, std:
   }
 }
 
-void Leases::answer(const LeaseRead& read, std::string_view reply) { worker_.answer(read.request, reply); }
+void Leases::answer(const LeaseRead& read, std::string_view reply) {
+  const uint32_t elapsed_ms = worker_.now_ms() - read.request.since_ms;
+  if (read.waited_ms > 0 && worker_.process().slow_requests().wants(elapsed_ms)) [[unlikely]] {
+    std::string bytes;
+    resp::append_command(bytes, {read.spec->name, read.key});
+    const uint64_t waited_ms = std::min<uint64_t>(read.waited_ms, elapsed_ms);
+    note_slow(worker_, read.request, bytes, kNoNode, (elapsed_ms - waited_ms) * 1000, waited_ms * 1000);
+  }
+  worker_.answer(read.request, reply);
+}
 
 std::string_view Leases::nil_for(const LeaseRead& read) {
   return read.request.session->resp() == 3 ? "_\r\n" : "$-1\r\n";

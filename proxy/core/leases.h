@@ -50,6 +50,7 @@ struct LeaseRead {
   uint64_t chance = 0;          // a random number for its early refresh; 0: none was drawn
   uint8_t tries = 0;            // how often it has been made again
   uint64_t wait_until_ms = 0;   // it has waited, and waits no longer than so; 0: it has not
+  uint64_t waited_ms = 0;       // so far
   bool alone = true;            // its client waited for nothing else when it came
   bool gives_up_early = false;  // if no node can be asked, there is another answer
 
@@ -148,7 +149,8 @@ class Leases {
  private:
   struct Parked {
     std::unique_ptr<LeaseRead> read;
-    uint64_t place = 0;    // in the table
+    uint64_t place = 0;  // in the table
+    uint64_t since_ms = 0;
     bool hurried = false;  // more has come behind it
     std::multimap<uint64_t, uint64_t>::iterator due;
   };

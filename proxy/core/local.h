@@ -104,7 +104,12 @@ void local_corral_rule(Session&, const resp::Command&);
 void local_corral_cache(Session&, const resp::Command&);
 void local_corral_hot_keys(Session&, const resp::Command&);
 void local_corral_big_keys(Session&, const resp::Command&);
+void local_corral_slow_log(Session&, const resp::Command&);
 void local_corral_leases(Session&, const resp::Command&);
+
+/// Of CORRAL's subcommands: the names of keys are data, so only who may read all of them is told. False: the error has
+/// been given.
+bool may_know_keys(Session& session, const resp::Command& command);
 
 using resp::same_word;
 

@@ -21,10 +21,13 @@ void reset_stats(Worker& home) {
   Process& process = home.process();
   process.server_stats().reset_errors();
   process.server_stats().reset_totals(process.totals());
-  process.server_stats().reset_worker(home.index());
+  const auto reset = [](Worker& worker) {
+    worker.process().server_stats().reset_worker(worker.index());
+    worker.process().board(worker.index()).command_times.reset();
+  };
+  reset(home);
   for (uint32_t i = 0; i < process.workers(); ++i) {
-    if (i == home.index()) continue;
-    home.transport().post(i, [](Worker& worker) { worker.process().server_stats().reset_worker(worker.index()); });
+    if (i != home.index()) home.transport().post(i, reset);
   }
 }
 

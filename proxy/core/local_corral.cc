@@ -53,6 +53,8 @@ void local_corral_help(Session& session, const Command&) {
               "    Return the keys that are read the most and how often a second, the hottest first.",
               "BIGKEYS [<count>]",
               "    Return the largest values and collections seen within the last hour, the largest first.",
+              "SLOWLOG GET [<count>] | LEN | RESET",
+              "    Return the slow requests, the newest first, and where their time went; or how many; or forget them.",
               "HELP",
               "    Print this help."});
 }

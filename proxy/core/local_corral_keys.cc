@@ -18,15 +18,6 @@ constexpr int64_t kByDefault = 10, kMost = 1000;
 constexpr double kLeastRate = 0.05;     // what is less is not told as 0.0
 constexpr size_t kOfEachWorker = 2000;  // a key may be hot in all of them and among the hottest in none
 
-// The names of keys are data: only who may read all of them is told. False: the error has been given.
-bool may_know_keys(Session& session, const Command& command) {
-  const resp::CommandSpec* spec = resp::find_subcommand(*resp::find_command(command.arg(0)), command.arg(1));
-  if (session.unrestricted() || session.user().may_run_on_all(*spec, command)) return true;
-  session.worker().stats().acl_denied.add();
-  session.reply_error("NOPERM this tells the names of keys, and this user has no permissions to read all of them");
-  return false;
-}
-
 // CORRAL HOTKEYS [n]; false: the error has been given.
 bool parse_count(Session& session, const Command& command, size_t& count) {
   const auto given = command.argc() == 3 ? resp::parse_decimal(command.arg(2)) : kByDefault;
@@ -77,6 +68,14 @@ std::string describe(const std::vector<BigKey>& keys, int resp) {
 }
 
 }  // namespace
+
+bool may_know_keys(Session& session, const Command& command) {
+  const resp::CommandSpec* spec = resp::find_subcommand(*resp::find_command(command.arg(0)), command.arg(1));
+  if (session.unrestricted() || session.user().may_run_on_all(*spec, command)) return true;
+  session.worker().stats().acl_denied.add();
+  session.reply_error("NOPERM this tells the names of keys, and this user has no permissions to read all of them");
+  return false;
+}
 
 void local_corral_hot_keys(Session& session, const Command& command) {
   size_t count;

@@ -44,96 +44,6 @@ std::vector<SlowEntry> whole_slow_log(const Session& session, const Replies& rep
   return merged;
 }
 
-// Of one command, as LATENCY HISTOGRAM tells it: how many calls took up to so many microseconds.
-struct Histogram {
-  int64_t calls = 0;
-  std::map<int64_t, int64_t> up_to_us;
-};
-
-Histogram read_histogram(const ReplyView& reply) {
-  Histogram histogram;
-  const auto fields = reply.elements();
-  for (size_t i = 0; i + 1 < fields.size(); i += 2) {
-    if (fields[i].text() == "calls") histogram.calls = fields[i + 1].integer().value_or(0);
-    if (fields[i].text() != "histogram_usec") continue;
-    const auto buckets = fields[i + 1].elements();
-    for (size_t j = 0; j + 1 < buckets.size(); j += 2) {
-      histogram.up_to_us[buckets[j].integer().value_or(0)] = buckets[j + 1].integer().value_or(0);
-    }
-  }
-  return histogram;
-}
-
-int64_t count_up_to(const Histogram& histogram, int64_t us) {
-  const auto next = histogram.up_to_us.upper_bound(us);
-  return next == histogram.up_to_us.begin() ? 0 : std::prev(next)->second;
-}
-
-Histogram add(const Histogram& a, const Histogram& b) {
-  Histogram sum;
-  sum.calls = a.calls + b.calls;
-  for (const Histogram* one : {&a, &b}) {
-    for (const auto& [us, count] : one->up_to_us) sum.up_to_us[us] = count_up_to(a, us) + count_up_to(b, us);
-  }
-  return sum;
-}
-
-using Histograms = std::map<std::string, Histogram>;
-
-void add_masters_histograms(const ReplyView& reply, Histograms& all) {
-  const auto commands = reply.elements();
-  for (size_t i = 0; i + 1 < commands.size(); i += 2) {
-    const std::string name(commands[i].text());
-    const Histogram one = read_histogram(commands[i + 1]);
-    const Accounting accounting = accounting_of(name);
-    if (accounting == Accounting::kByCorral) continue;
-    Histogram& sum = all[name];
-    if (accounting == Accounting::kSum) sum = add(sum, one);
-    if (accounting == Accounting::kMost && one.calls > sum.calls) sum = one;
-  }
-}
-
-// Whether LATENCY HISTOGRAM is to show `name`; no names: all. The name of a container stands for its subcommands.
-bool is_wanted(const std::vector<std::string>& wanted, std::string_view name) {
-  if (wanted.empty()) return true;
-  const std::string_view container = name.substr(0, name.find('|'));
-  return std::any_of(wanted.begin(), wanted.end(),
-                     [&](const std::string& one) { return same_word(one, name) || same_word(one, container); });
-}
-
-// In the order of the words that asked for them.
-std::vector<std::string> in_order(const Histograms& all, const std::vector<std::string>& wanted) {
-  std::vector<std::string> names;
-  if (wanted.empty()) {
-    for (const auto& [name, histogram] : all) names.push_back(name);
-  }
-  for (const std::string& word : wanted) {
-    for (const auto& [name, histogram] : all) {
-      if (is_wanted({word}, name)) names.push_back(name);
-    }
-  }
-  return names;
-}
-
-std::string histogram_reply(const Histograms& all, const std::vector<std::string>& names, int resp) {
-  std::string out;
-  resp::append_map(out, names.size(), resp);
-  for (const std::string& name : names) {
-    const Histogram& histogram = all.at(name);
-    resp::append_bulk(out, name);
-    resp::append_map(out, 2, resp);
-    resp::append_bulk(out, "calls");
-    resp::append_integer(out, histogram.calls);
-    resp::append_bulk(out, "histogram_usec");
-    resp::append_map(out, histogram.up_to_us.size(), resp);
-    for (const auto& [us, count] : histogram.up_to_us) {
-      resp::append_integer(out, us);
-      resp::append_integer(out, count);
-    }
-  }
-  return out;
-}
-
 // Maps are merged by name and numbers added; of everything else the first is taken.
 void append_sum(std::string& out, const std::vector<ReplyView>& values, int resp) {
   const ReplyView& first = values.front();
@@ -235,22 +145,6 @@ void local_latency_history(Session& session, const Command& command) {
     resp::append_array(out, samples.size());
     for (const auto& [time, sample] : samples) out += sample;
     return out;
-  });
-}
-
-void local_latency_histogram(Session& session, const Command& command) {
-  std::vector<std::string> wanted;
-  for (size_t i = 2; i < command.argc(); ++i) wanted.emplace_back(command.arg(i));
-  Histograms own;
-  for (const auto& [name, count] : session.worker().process().server_stats().counts()) {
-    if (count.calls > 0 && is_wanted(wanted, name)) {
-      own[std::string(name)] = {static_cast<int64_t>(count.calls), {{1, static_cast<int64_t>(count.calls)}}};
-    }
-  }
-  ask_and_merge(session, command.bytes(), [wanted, own](const Session& asking, const Replies& replies) {
-    Histograms all = own;
-    for (const std::string& reply : replies) add_masters_histograms(ReplyView(reply), all);
-    return histogram_reply(all, in_order(all, wanted), asking.resp());
   });
 }
 

@@ -64,6 +64,9 @@ struct Fill::Outcome {
   std::shared_ptr<const std::string> frame;
   std::shared_ptr<const LeaseRead> read;
   bool judged = false;
+  std::shared_ptr<const std::string> slow = nullptr;  // the frame, if it took too long; then also how long
+  uint64_t upstream_us = 0;
+  NodeId node = kNoNode;
   std::shared_ptr<void> end = nullptr;  // of a failure: when it has reached all
 };
 
@@ -170,6 +173,12 @@ void Fill::land(Worker& home) {
   waiters_.swap(waiters);
   Outcome outcome;
   outcome.judged = judged_;
+  const uint64_t took_ms = home.now64_ms() - sent_ms_;
+  if (home.process().slow_requests().wants(static_cast<uint32_t>(took_ms))) [[unlikely]] {
+    outcome.slow = std::make_shared<const std::string>(frame_);
+    outcome.upstream_us = took_ms * 1000;
+    outcome.node = where_.node;
+  }
   if (judged_) {
     read_.deadline_ms = is_error ? 0 : landing.deadline_ms;
     outcome.read = std::make_shared<const LeaseRead>(std::move(read_));
@@ -215,6 +224,11 @@ void Fill::give(Worker& worker, const std::vector<Waiter>& waiters, const Outcom
     if (!outcome.resp3) {
       worker.near()->read_plainly(waiter.request, *outcome.read, *outcome.frame, waiter.alone);
       continue;
+    }
+    if (outcome.slow) [[unlikely]] {
+      // Who joined it has not waited for all of its time.
+      const uint64_t waited_us = uint64_t{worker.now_ms() - waiter.request.since_ms} * 1000;
+      note_slow(worker, waiter.request, *outcome.slow, outcome.node, std::min(outcome.upstream_us, waited_us));
     }
     const std::string_view reply = session.resp() == 3 ? *outcome.resp3 : *outcome.resp2;
     if (!outcome.judged) {

@@ -25,6 +25,7 @@ Process::Process(config::Settings settings, uint32_t workers, int64_t started_us
     : settings_(std::move(settings)), started_us_(started_us), run_id_(std::move(run_id)), server_stats_(workers) {
   for (uint32_t i = 0; i < workers; ++i) boards_.push_back(std::make_unique<WorkerBoard>());
   policies_ = make_policies(settings_);
+  slow_requests_.set_least_ms(settings_.slow_request_ms);
   const uint64_t memory_bytes = std::max(settings_.near_cache.memory_bytes, kDeadlineBytes);
   near_cache_ = std::make_unique<policy::NearCache>(memory_bytes, resp::kSlots, workers);
 }

@@ -27,6 +27,7 @@
 #include "proxy/core/server_stats.h"
 #include "proxy/core/slot_map.h"
 #include "proxy/core/slow_log.h"
+#include "proxy/core/slow_requests.h"
 #include "proxy/core/stats.h"
 #include "resp/command_table.h"
 
@@ -36,6 +37,7 @@ namespace corral::core {
 struct WorkerBoard {
   Stats stats;
   TimesByGroup times;  // of clients' requests
+  CommandTimes command_times;
   std::atomic<uint32_t> clients{0};
   // If it is limited: what its clients and connections hold, and the largest client.
   std::atomic<uint64_t> memory_bytes{0}, largest_client_bytes{0};
@@ -110,6 +112,7 @@ class Process {
   ScriptRegistry& scripts() { return scripts_; }
   ServerStats& server_stats() { return server_stats_; }
   SlowLog& slow_log() { return slow_log_; }
+  SlowRequests& slow_requests() { return slow_requests_; }
   AclLog& acl_log() { return acl_log_; }
   AuthThrottle& auth_throttle() { return auth_throttle_; }
   EventLog& events() { return events_; }
@@ -148,6 +151,7 @@ class Process {
   ScriptRegistry scripts_;
   ServerStats server_stats_;
   SlowLog slow_log_;
+  SlowRequests slow_requests_;
   AclLog acl_log_;
   AuthThrottle auth_throttle_;
   EventLog events_;

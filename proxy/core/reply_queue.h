@@ -72,7 +72,7 @@ class ReplyQueue {
   bool is_next(Ticket ticket) { return ticket == head_ && !(at(ticket).who & kMuted); }
 
  private:
-  static constexpr uint64_t kWho = (uint64_t{1} << 40) - 1, kDone = uint64_t{1} << 40, kMuted = uint64_t{1} << 41;
+  static constexpr uint64_t kDone = uint64_t{1} << ReplyTimes::kWhoBits, kMuted = kDone << 1, kWho = kDone - 1;
 
   /// A reply that came early, and its bytes behind this.
   struct Kept {

@@ -2,14 +2,14 @@
 // reply. The clock is read at a turn's beginning, and at its end if there were replies: so a time is right to the
 // microsecond for what is alone in its turn, and includes what else its two turns did.
 //
-// What a turn answers is gathered as runs of requests of one group that came in one turn; so most replies cost an
-// increment.
+// What a turn answers is gathered as runs of the same command that came in one turn; so most replies cost an increment.
 #pragma once
 
 #include <array>
 #include <cstdint>
 
 #include "proxy/core/command_group.h"
+#include "proxy/core/command_times.h"
 #include "proxy/core/latency.h"
 #include "proxy/core/transport.h"
 
@@ -19,12 +19,15 @@ using TimesByGroup = std::array<LatencyHistogram, kCommandGroupNames.size()>;
 
 class ReplyTimes {
  public:
-  ReplyTimes(Transport& transport, TimesByGroup& times) : transport_(transport), times_(times) {}
+  ReplyTimes(Transport& transport, TimesByGroup& by_group, CommandTimes& by_command)
+      : transport_(transport), by_group_(by_group), by_command_(by_command) {}
 
-  /// What is waited for: a request of a group, since it was read (the turn's clock, its low half).
-  static constexpr uint64_t who(uint32_t since_us, CommandGroup group) {
-    return uint64_t{static_cast<uint8_t>(group)} << 32 | since_us;
+  /// What is waited for: a command of a group, since it was read (the turn's clock, its low half). `id`:
+  /// CommandSpec::id.
+  static constexpr uint64_t who(uint32_t since_us, CommandGroup group, uint16_t id) {
+    return uint64_t{static_cast<uint8_t>(group)} << 48 | uint64_t{id} << 32 | since_us;
   }
+  static constexpr int kWhoBits = 56;
   void add(uint64_t who) {
     if (used_ > 0 && runs_[used_ - 1].who == who) [[likely]] {
       ++runs_[used_ - 1].count;
@@ -45,7 +48,8 @@ class ReplyTimes {
   };
 
   Transport& transport_;
-  TimesByGroup& times_;
+  TimesByGroup& by_group_;
+  CommandTimes& by_command_;
   uint32_t used_ = 0;
   std::array<Run, 256> runs_;
 };

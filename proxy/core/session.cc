@@ -71,9 +71,12 @@ void Session::protocol_error(std::string_view error) {
 
 ReplyQueue::Ticket Session::expect_reply() {
   CommandGroup group = group_of(last_command_);
-  if (modes_ & kQueueing) [[unlikely]]
+  uint16_t id = last_command_ ? last_command_->id : resp::kUnlistedCommand;
+  if (modes_ & kQueueing) [[unlikely]] {  // what is queued has not been done: EXEC does it
+    if (group != CommandGroup::kTransaction) id = resp::kUnlistedCommand;
     group = CommandGroup::kTransaction;
-  return replies_.push(replies_off_ || skip_this_, ReplyTimes::who(worker_.turn_us(), group));
+  }
+  return replies_.push(replies_off_ || skip_this_, ReplyTimes::who(worker_.turn_us(), group, id));
 }
 
 ReplyTimes& Session::reply_times() { return worker_.reply_times(); }

@@ -105,19 +105,25 @@ void append_slow_entry(std::string& out, const SlowEntry& entry) {
   resp::append_bulk(out, entry.client_name);
 }
 
+std::vector<std::string> shown_arguments(const resp::Command& command, const resp::CommandSpec& spec) {
+  std::vector<std::string> args;
+  const size_t shown = std::min(command.argc(), kMostArgs);
+  const std::set<size_t> secret = secret_arguments(command, spec);
+  for (size_t i = 0; i < shown; ++i) {
+    args.push_back(secret.contains(i) ? std::string(kRedacted) : trimmed(command.arg(i)));
+  }
+  if (command.argc() > kMostArgs) {
+    args.back() = "... (" + std::to_string(command.argc() - kMostArgs + 1) + " more arguments)";
+  }
+  return args;
+}
+
 void SlowLog::add(int64_t wall_us, int64_t duration_us, const resp::Command& command, const resp::CommandSpec& spec,
                   std::string_view client, std::string_view client_name) {
   SlowEntry entry;
   entry.time_s = wall_us / 1'000'000;
   entry.duration_us = duration_us;
-  const size_t shown = std::min(command.argc(), kMostArgs);
-  const std::set<size_t> secret = secret_arguments(command, spec);
-  for (size_t i = 0; i < shown; ++i) {
-    entry.args.push_back(secret.contains(i) ? std::string(kRedacted) : trimmed(command.arg(i)));
-  }
-  if (command.argc() > kMostArgs) {
-    entry.args.back() = "... (" + std::to_string(command.argc() - kMostArgs + 1) + " more arguments)";
-  }
+  entry.args = shown_arguments(command, spec);
   entry.client = client;
   entry.client_name = client_name;
   const std::lock_guard lock(mutex_);

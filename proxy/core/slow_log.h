@@ -31,6 +31,8 @@ std::vector<SlowEntry> read_slow_log(const resp::ReplyView& reply);
 /// logged later.
 std::vector<SlowEntry> merge_slow_logs(const std::vector<std::vector<SlowEntry>>& lists);
 void append_slow_entry(std::string& out, const SlowEntry& entry);
+/// Of a command as a log tells it: not too many arguments, not too long, and no secrets.
+std::vector<std::string> shown_arguments(const resp::Command& command, const resp::CommandSpec& spec);
 
 /// The commands that Corral answered itself; of the process. They take no time worth telling, so they are logged only
 /// where everything is to be. What is to be logged is known from the CONFIG SETs that passed by.

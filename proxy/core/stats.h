@@ -78,7 +78,8 @@ class Counter {
   X(too_many_subscriptions, "Subscriptions refused: over limits.subscriptions.", true) \
   X(transactions_too_large, "Transactions refused: over limits.transaction.", true) \
   X(replies_too_large, "Connections to nodes given up for a reply over limits.reply.", true) \
-  X(near_cache_shrunk, "Times that the near cache gave way to limits.memory.", true)
+  X(near_cache_shrunk, "Times that the near cache gave way to limits.memory.", true) \
+  X(slow_requests, "Requests that took longer than log.slow_request.", true)
 // clang-format on
 
 struct Stats {

@@ -42,7 +42,7 @@ Worker::Worker(Process& process, Transport& transport, uint32_t index, uint64_t 
       ticked_ms_(now_ms_),
       map_(process.slot_map()),
       policies_(process.policies()),
-      reply_times_(transport, board_.times),
+      reply_times_(transport, board_.times, board_.command_times),
       holds_(*this),
       own_links_(*this),
       subscribers_(std::make_unique<Subscribers>(*this)),
@@ -126,6 +126,7 @@ void Worker::tick() {
   health_.tick();
   if (now_ms_ - forgot_ms_ >= kForgetMs) forget_gone_nodes();
   seen_keys_.tick();
+  slow_noted_ = 0;
   look_for_busy_node();
   own_links_.tick(now_ms_);
   if (board_.blocked > 0) check_blocked(*this);
@@ -293,6 +294,7 @@ void Worker::on_upstream_lost(Link& link, const Link::Pending& pending, bool may
   const std::string node = link.address().host + ':' + std::to_string(link.address().port);
   if (may_have_run) {
     stats().indoubt.add();
+    note_if_slow(link, pending);
     if (request.session && request.session->holds() > 0) holds_.on_answered(pending);
     return answer(request, "-INDOUBT the connection to " + node + " was lost (" + std::string(reason) +
                                ") after the command was handed to it: it may or may not have run\r\n");

@@ -164,6 +164,7 @@ class Worker {
     if (reply[0] == '-' && on_upstream_error(link, pending, reply)) [[unlikely]]
       return;
     seen_keys_.on_reply({pending.bytes, pending.size}, reply);
+    note_if_slow(link, pending);
     if (pending.request.session && pending.request.session->holds() > 0) [[unlikely]]
       holds_.on_answered(pending);
     if (pending.request.tracked != Tracked::kNot) [[unlikely]]
@@ -230,6 +231,8 @@ class Worker {
   void remove_inflight_bytes(size_t n) { inflight_bytes_ -= n; }
   void count_blocked(int change) { board_.blocked.fetch_add(static_cast<uint32_t>(change), std::memory_order_relaxed); }
   uint64_t in_flight_bytes() const { return inflight_bytes_; }
+  /// Not more than some of those that come together.
+  bool may_note_slow() { return slow_noted_++ < kMostSlowNoted; }
   bool backlogged() const { return inflight_bytes_ > settings_.limits.inflight_bytes; }
   void show_script(std::string_view body) { seen_scripts_.show(process_.scripts(), body); }
   /// The node that some worker's script has kept busy for a while; kNoNode if there is none.
@@ -245,6 +248,11 @@ class Worker {
   void count_active_clients();
   void note_tracked(Link& link, const Link::Pending& pending);
   bool on_upstream_error(Link& link, const Link::Pending& pending, std::string_view reply);
+  void note_if_slow(Link& link, const Link::Pending& pending) {
+    const Request& request = pending.request;
+    if (request.session && process_.slow_requests().wants(now_ms_ - request.since_ms)) [[unlikely]]
+      note_slow(*this, request, {pending.bytes, pending.size}, link.node(), turn_us_ - request.sent_us);
+  }
   void count_redirect(NodeId node, resp::RefusalKind kind);
   bool reload_script(Link& link, const Link::Pending& pending, std::string_view reply);
   bool send_to_slot(const Link::Pending& pending, uint16_t slot);
@@ -272,6 +280,8 @@ class Worker {
   uint32_t now_ms_;  // the low half, enough for differences
   uint64_t now64_ms_;
   uint32_t turn_us_ = 0;
+  static constexpr uint32_t kMostSlowNoted = 64;
+  uint32_t slow_noted_ = 0;  // since the last tick
   bool in_turn_ = false;
   uint32_t ticked_ms_ = 0;
   uint32_t forgot_ms_ = 0;  // when nodes that are gone were looked for

@@ -52,6 +52,7 @@ void Reloader::reload(std::vector<Waiting> waiting) {
   const policy::PoliciesPtr policies = core::make_policies(*settings);
   process_.set_policies(policies);
   spdlog::set_level(spdlog::level::from_str(settings->log_level));
+  process_.slow_requests().set_least_ms(settings->slow_request_ms);
   spdlog::info("the settings have been loaded again: {} rules", policies->rules.rules().size());
   notify_ready("serving");
   tell(false, "the settings have been loaded again: " + std::to_string(policies->rules.rules().size()) + " rules");

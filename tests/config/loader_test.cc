@@ -110,7 +110,8 @@ TEST(Load, ValuesAtTheEndsOfARangeAreAllowed) {
 TEST(Load, UnservedSettingsThatAskForWhatHappensAnywayAreAllowed) { loaded("[upstream]\nreplica_reads = \"never\""); }
 
 TEST(LoadError, UnknownSettingIsNamedWithWhatThereIs) {
-  EXPECT_EQ(error_of("[log]\n\nlevle = \"info\""), "test.toml:3: unknown setting log.levle; [log] has level");
+  EXPECT_EQ(error_of("[log]\n\nlevle = \"info\""),
+            "test.toml:3: unknown setting log.levle; [log] has level, slow_request");
   EXPECT_EQ(error_of("[server]\nworkers = 1\nWorkers = 1"),
             "test.toml:3: unknown setting server.Workers; [server] has listen, announce, admin, admin_token, workers, "
             "max_clients, idle_timeout, drain_timeout, users, protected_mode, tls");

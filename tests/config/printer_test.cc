@@ -27,6 +27,7 @@ Settings all_changed() {
   s.near_cache = {1 << 20, 333};
   s.limits = {65537, 3, 1ull << 40, 99, 131072, 100, 1025, 1026, 5, 77, 1 << 20, 99, 98, 1 << 20, 2 << 20, 1 << 30};
   s.log_level = "off";
+  s.slow_request_ms = 77;
   s.rules = {{"first \"one\"",
               {"a:*", "b\\*[c]\t"},
               TtlSettings{1000, 2500, 0.25, "reject"},

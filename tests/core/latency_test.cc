@@ -9,6 +9,8 @@
 namespace corral::core {
 namespace {
 
+constexpr uint16_t kId = 3;  // of any command
+
 LatencyCounts counts_of(const LatencyHistogram& histogram) {
   LatencyCounts counts;
   counts.add(histogram);
@@ -63,10 +65,11 @@ TEST(LatencyHistogramTest, WhatWasThereEarlierCanBeTakenOff) {
 TEST(ReplyTimesTest, ManyDifferentOnesAreAllCounted) {
   FakeTransport transport;
   TimesByGroup by_group;
-  ReplyTimes times(transport, by_group);
+  CommandTimes by_command;
+  ReplyTimes times(transport, by_group, by_command);
   transport.clock = 100;
-  for (uint32_t i = 0; i < 1000; ++i) times.add(ReplyTimes::who(i, CommandGroup::kRead));
-  for (uint32_t i = 0; i < 1000; ++i) times.add(ReplyTimes::who(7, CommandGroup::kLocal));
+  for (uint32_t i = 0; i < 1000; ++i) times.add(ReplyTimes::who(i, CommandGroup::kRead, kId));
+  for (uint32_t i = 0; i < 1000; ++i) times.add(ReplyTimes::who(7, CommandGroup::kLocal, kId));
   times.settle();
   EXPECT_FALSE(times.any());
   EXPECT_EQ(counts_of(by_group[static_cast<size_t>(CommandGroup::kRead)]).count(), 1000u);
@@ -75,12 +78,35 @@ TEST(ReplyTimesTest, ManyDifferentOnesAreAllCounted) {
   EXPECT_EQ(local.sum_us, 1000u * (100'000 - 7));
 }
 
+TEST(CommandTimesTest, EachCommandIsCountedUnderItsNameUntilItIsReset) {
+  CommandTimes times;
+  const uint16_t get = resp::find_command("get")->id;
+  const uint16_t id = resp::find_subcommand(*resp::find_command("client"), "id")->id;
+  times.add(get, 100, 3);
+  times.add(id, 7, 1);
+  times.add(resp::kUnlistedCommand, 7, 1);
+  std::map<std::string_view, LatencyCounts> sums;
+  times.add_to(sums);
+  times.add_to(sums);  // of another worker, say
+  ASSERT_EQ(sums.size(), 2u);
+  EXPECT_EQ(sums.at("get").count(), 6u);
+  EXPECT_EQ(sums.at("get").sum_us, 600u);
+  EXPECT_EQ(sums.at("client|id").count(), 2u);
+  times.reset();
+  times.add(get, 5, 1);
+  sums.clear();
+  times.add_to(sums);
+  ASSERT_EQ(sums.size(), 1u);
+  EXPECT_EQ(sums.at("get").count(), 1u);
+}
+
 TEST(ReplyTimesTest, AClockThatHasComeRoundMakesNoDifference) {
   FakeTransport transport;
   TimesByGroup by_group;
-  ReplyTimes times(transport, by_group);
+  CommandTimes by_command;
+  ReplyTimes times(transport, by_group, by_command);
   transport.clock = (uint64_t{1} << 32) / 1000 + 1;  // its low half in us: 704
-  times.add(ReplyTimes::who(UINT32_MAX - 99, CommandGroup::kRead));
+  times.add(ReplyTimes::who(UINT32_MAX - 99, CommandGroup::kRead, kId));
   times.settle();
   EXPECT_EQ(counts_of(by_group[0]).sum_us, transport.clock * 1000 - (uint64_t{1} << 32) + 100);
 }

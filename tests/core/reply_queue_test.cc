@@ -14,6 +14,8 @@
 namespace corral::core {
 namespace {
 
+constexpr uint16_t kId = 3;  // of any command
+
 /// Takes all bytes out of the queue.
 std::string drain(ByteQueue& queue) {
   std::vector<iovec> parts(4096);
@@ -26,7 +28,7 @@ std::string drain(ByteQueue& queue) {
 }
 
 struct Fixture : testing::Test {
-  ReplyQueue::Ticket push(bool muted) { return replies.push(muted, ReplyTimes::who(now_us, CommandGroup::kRead)); }
+  ReplyQueue::Ticket push(bool muted) { return replies.push(muted, ReplyTimes::who(now_us, CommandGroup::kRead, kId)); }
   void complete(ReplyQueue::Ticket ticket, std::string_view reply) { replies.complete(ticket, reply, output, times); }
 
   BufferPool pool;
@@ -35,7 +37,8 @@ struct Fixture : testing::Test {
   uint32_t now_us = 0;
   FakeTransport transport;
   TimesByGroup by_group;
-  ReplyTimes times{transport, by_group};
+  CommandTimes by_command;
+  ReplyTimes times{transport, by_group, by_command};
 };
 
 using ReplyQueueTest = Fixture;
@@ -87,7 +90,7 @@ TEST_F(ReplyQueueTest, DestructionWithKeptRepliesGivesTheirMemoryBack) {
 TEST_F(ReplyQueueTest, TellsHowLongEachWaitedUntilItsTurnHadCome) {
   const auto first = push(false);
   now_us = 3000;
-  const auto second = replies.push(false, ReplyTimes::who(now_us, CommandGroup::kWrite)), third = push(false);
+  const auto second = replies.push(false, ReplyTimes::who(now_us, CommandGroup::kWrite, kId)), third = push(false);
   complete(third, "three");
   complete(second, "two");
   EXPECT_FALSE(times.any()) << "they wait for the first";

@@ -231,6 +231,8 @@ TEST_F(AllCommandsTest, what_is_of_others) {
                                        {"CORRAL", "RULES"},    {"CORRAL", "RULE", "secret:1"},
                                        {"CORRAL", "LEASES"},   {"CORRAL", "CACHE", "STATS"},
                                        {"CORRAL", "CACHE", "PURGE", "*"}, {"CORRAL", "RELOAD"},
+                                       {"CORRAL", "HOTKEYS"},  {"CORRAL", "BIGKEYS"},
+                                       {"CORRAL", "SLOWLOG", "GET"},
                                        {"CONFIG", "GET", "*"}, {"SLOWLOG", "GET"},
                                        {"ACL", "LIST"},        {"ACL", "LOG"},
                                        {"ACL", "USERS"},       {"ACL", "GETUSER", "default"},

@@ -135,19 +135,20 @@ TEST_F(HotKeysTest, names_of_keys_are_told_only_to_who_may_read_all_of_them) {
   corral.wait_until_serving();
   Client client = corral.connect();
   client.command("GET", "secret:name");
-  const auto may = [&](const char* user, const char* subcommand) {
+  const auto may = [&](const char* user, Args command) {
     Client one = corral.connect();
     EXPECT_EQ(one.command("AUTH", user, "pw"), Reply::status("OK"));
-    const Reply reply = one.command("CORRAL", subcommand);
+    command.insert(command.begin(), "CORRAL");
+    const Reply reply = one.command(command);
     EXPECT_TRUE(!reply.is_error() || reply.text.starts_with("NOPERM")) << to_string(reply);
     return !reply.is_error();
   };
-  for (const char* subcommand : {"HOTKEYS", "BIGKEYS"}) {
-    EXPECT_FALSE(may("part", subcommand));
-    EXPECT_FALSE(may("split", subcommand)) << "of two selectors one must allow both";
-    EXPECT_TRUE(may("reader", subcommand));
+  for (const Args& command : {Args{"HOTKEYS"}, Args{"BIGKEYS"}, Args{"SLOWLOG", "GET"}}) {
+    EXPECT_FALSE(may("part", command)) << command[0];
+    EXPECT_FALSE(may("split", command)) << command[0] << ": of two selectors one must allow both";
+    EXPECT_TRUE(may("reader", command)) << command[0];
   }
-  EXPECT_TRUE(may("part", "STATS"));
+  EXPECT_TRUE(may("part", {"STATS"}));
 }
 
 // Key, bytes, elements, command of each.
