@@ -222,7 +222,8 @@ void WatchTask::attempt() {
   Worker& worker = session_.worker();
   if (!session_.open()) return finish("-ERR the client is gone\r\n");
   link_ = session_.transaction().link();
-  if (!link_) {
+  pinned_ = link_ != nullptr;
+  if (!pinned_) {
     const NodeId owner = worker.map().owner[whole_.slot];
     if (owner == kNoNode) return attempt_later();
     if (!worker.health().admits(owner)) return finish(worker.health().refusal(owner, whole_.slot));
@@ -247,10 +248,9 @@ void WatchTask::attempt_later() {
 void WatchTask::on_reply(uint32_t, std::string_view reply) {
   Transaction& transaction = session_.transaction();
   Worker& worker = session_.worker();
-  const bool was_watching = transaction.link() == link_;
   const bool ok = reply == resp::kOk;
-  if (was_watching) {  // keys watched before cannot be watched elsewhere
-    if (!ok) transaction.break_watch();
+  if (pinned_) {  // keys watched before cannot be watched elsewhere; the client may have gone, and the link with it
+    if (!ok && transaction.link() == link_) transaction.break_watch();
     return finish(is_refusal(reply) ? resp::kOk : reply);
   }
   if (ok && session_.open()) {

@@ -72,6 +72,7 @@ class WatchTask final : public Task {
   const Request whole_;  // holds a reference to the session
   const std::string bytes_;
   Link* link_ = nullptr;
+  bool pinned_ = false;  // the link is the transaction's, which watches already
   uint32_t attempts_ = 0;
 };
 

@@ -1,6 +1,7 @@
 #include "proxy/core/link_pool.h"
 
 #include <algorithm>
+#include <cassert>
 
 #include "proxy/core/worker.h"
 
@@ -61,6 +62,7 @@ void LinkPool::give(Link* link) {
 
 void LinkPool::drop(Link* link) {
   const auto it = used_.find(link->number);
+  assert(it != used_.end());
   buried_.push_back(std::move(it->second));
   used_.erase(it);
   worker_.forget(link);

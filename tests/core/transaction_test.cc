@@ -277,6 +277,16 @@ TEST_F(TransactionTest, DiscardForgetsTheQueue) {
   EXPECT_EQ(stage.received(client), "+OK\r\n+QUEUED\r\n+OK\r\n+OK\r\n*0\r\n-ERR DISCARD without MULTI\r\n");
 }
 
+// Found by fuzzing: the connection was dropped twice.
+TEST_F(TransactionTest, ClientThatGoesAwayDuringItsSecondWatchLeavesNothing) {
+  watch();
+  stage.client_sends(client, "WATCH {bar}2\r\n");
+  EXPECT_EQ(stage.taken(kNodeA), Commands{"WATCH {bar}2"});
+  stage.client_fails(client);
+  EXPECT_EQ(stage.worker.own_links().used(), 0u);
+  EXPECT_EQ(stage.worker.sessions().size() + stage.worker.lingering(), 0u);
+}
+
 // Found by fuzzing: what was under way on a connection that nobody used any more stayed counted for ever, and made the
 // next one who watched wait.
 TEST_F(TransactionTest, AConnectionOnWhichUnwatchIsNotAnsweredIsNotKept) {
