@@ -45,6 +45,7 @@ struct KeyState {
   uint32_t slot_epoch = 0;
   uint16_t link = 0;
   uint16_t slot = 0;
+  uint16_t era = 0;
   bool has_values = false;  // else what is known is only that replies are too large to be kept
 };
 

@@ -5,7 +5,8 @@
 namespace corral::policy {
 
 NearCache::NearCache(uint64_t memory_bytes, uint16_t slots, uint32_t threads)
-    : shared_(threads > 1),
+    : threads_(threads),
+      shared_(threads > 1),
       table_(memory_bytes),
       fills_(table_.shards()),
       slot_epochs_(new std::atomic<uint32_t>[slots] {}),
@@ -20,8 +21,10 @@ uint64_t NearCache::id_of(const NearRead& read) {
 // What is kept of the key; what is not true any more goes, unless it may be wanted by serve_last().
 KeyEntry* NearCache::find_true(KeyShard& shard, const NearRead& read) {
   KeyEntry* entry = shard.find(read.key, read.hash, read.database);
-  if (!entry || is_true(entry->state())) return entry;
-  if (!may_be_last(entry->state())) shard.erase(*entry);
+  if (!entry) return nullptr;
+  const bool same_era = entry->state().era == static_cast<uint16_t>(read.era);
+  if (same_era && is_true(entry->state())) return entry;
+  if (!same_era || !may_be_last(entry->state())) shard.erase(*entry);
   return nullptr;
 }
 
@@ -38,7 +41,8 @@ NearFill* NearCache::find_fill(const NearRead& read, uint32_t generation, uint64
   const NearFill& fill = *it->second;
   const bool same = fill.key_ == read.key && fill.args_ == read.args && fill.command_ == read.command &&
                     fill.database_ == read.database;
-  const bool sound = fill.generation_ == generation && fill.epoch_ == links_[fill.link_].epoch.load() &&
+  const bool sound = fill.generation_ == generation && fill.era_ == read.era &&
+                     fill.epoch_ == links_[fill.link_].epoch.load() &&
                      fill.slot_epoch_ == slot_epochs_[fill.slot_].load() && vouches(fill.link_, now_ms);
   return same && sound ? it->second : nullptr;
 }
@@ -52,6 +56,7 @@ void NearCache::take_off(const NearRead& read, const NearPlace& place, uint32_t 
   fill.generation_ = generation;
   fill.epoch_ = links_[place.link].epoch.load();
   fill.slot_epoch_ = slot_epochs_[place.slot].load();
+  fill.era_ = read.era;
   fill.database_ = read.database;
   fill.slot_ = place.slot;
   fill.link_ = place.link;
@@ -60,8 +65,8 @@ void NearCache::take_off(const NearRead& read, const NearPlace& place, uint32_t 
 }
 
 bool NearCache::is_sound(const NearFill& fill, const KeyWatch& watch) const {
-  return watch.generation == fill.generation_ && !is_written(watch) && fill.epoch_ == links_[fill.link_].epoch.load() &&
-         fill.slot_epoch_ == slot_epochs_[fill.slot_].load();
+  return watch.generation == fill.generation_ && !is_written(watch) && (fill.era_ == 0 || fill.era_ == era()) &&
+         fill.epoch_ == links_[fill.link_].epoch.load() && fill.slot_epoch_ == slot_epochs_[fill.slot_].load();
 }
 
 void NearCache::forget(const NearFill& fill) {
@@ -97,7 +102,8 @@ void NearCache::end_failed(uint64_t hash) {
 // What another connection vouched for goes: of two connections nobody knows which one's word is newer.
 void NearCache::keep(KeyShard& shard, const NearFill& fill, const Landing& landing) {
   KeyEntry* entry = shard.find(fill.key_, fill.hash_, fill.database_);
-  if (entry && !(is_true(entry->state()) && entry->state().link == fill.link_)) {
+  const auto era = static_cast<uint16_t>(fill.era_);
+  if (entry && !(is_true(entry->state()) && entry->state().link == fill.link_ && entry->state().era == era)) {
     shard.erase(*entry);
     entry = nullptr;
   }
@@ -123,6 +129,7 @@ void NearCache::keep(KeyShard& shard, const NearFill& fill, const Landing& landi
                     .slot_epoch = fill.slot_epoch_,
                     .link = fill.link_,
                     .slot = fill.slot_,
+                    .era = era,
                     .has_values = had_values || !landing.too_large};
 }
 
@@ -130,7 +137,7 @@ std::optional<uint64_t> NearCache::find_deadline(const NearRead& read, uint64_t 
   KeyShard& shard = table_.shard(read.hash);
   const auto lock = hold(shard);
   const KeyWatch& watch = shard.watch(read.hash);
-  if (is_written(watch) || must_wait(watch, read)) return {};
+  if (is_closed(watch, read) || must_wait(watch, read)) return {};
   const KeyEntry* entry = find_true(shard, read);
   if (!entry || (of_values && !entry->state().has_values) || !vouches(entry->state().link, now_ms)) return {};
   const uint64_t deadline_ms = entry->state().deadline_ms;
@@ -149,14 +156,56 @@ bool NearCache::begin_touch(uint64_t hash, bool write, bool own_fills) {
 
 // What is known only as too large is no value that a later reader could find older than another.
 void NearCache::end_touch(const NearTouched& touched, bool write, bool executed) {
+  const bool passed = touched.era != 0;
+  if (passed && (!executed || touched.era == era())) return;
   KeyShard& shard = table_.shard(touched.hash);
   const auto lock = hold(shard);
   KeyWatch& watch = shard.watch(touched.hash);
-  --(write ? watch.busy : watch.plain);
+  if (!passed) --(write ? watch.busy : watch.plain);
   if (!executed) return;
   ++watch.generation;
   if (touched.seen == watch.kept) return;  // nothing was there, and nothing has come
   shard.erase_if(touched.hash, [write](const KeyEntry& entry) { return write || entry.state().has_values; });
+}
+
+bool NearCache::count(const LocalityCounts& counts, uint32_t era) {
+  const std::lock_guard lock(locality_mutex_);
+  if (era != this->era() || table_.shards() < Locality::kSampleOf || is_starting_anew()) return false;
+  if (!locality_.add(counts)) return false;
+  locality_.narrow() ? narrow() : widen();
+  return true;
+}
+
+void NearCache::turn(bool narrow) {
+  const std::lock_guard lock(locality_mutex_);
+  if (narrow && is_starting_anew()) return;
+  locality_.turn(narrow);
+  narrow ? this->narrow() : widen();
+}
+
+void NearCache::start_anew() {
+  const std::lock_guard lock(locality_mutex_);
+  locality_.start_anew();
+  ++started_anew_;
+  widen();
+  drop_all();
+}
+
+void NearCache::narrow() {
+  uint32_t era = era_.load();
+  if (!is_narrow(era) && era_.compare_exchange_strong(era, era + 1)) narrowings_.fetch_add(1);
+}
+
+// What is kept knows the low half of its era.
+void NearCache::widen() {
+  uint32_t era = era_.load();
+  if (!is_narrow(era)) return;
+  uint32_t next = era + 1;
+  if (static_cast<uint16_t>(next) == 0) {
+    drop_all();
+    next += 2;
+  }
+  era_.compare_exchange_strong(era, next);
 }
 
 void NearCache::end_touch_of_all() {

@@ -25,6 +25,18 @@
 //
 // Order on one connection of a client: a client whose fill is under way must not send a touch of the same key (it could
 // overtake the fill), and one whose plain read is under way must not be served from here (it could be older): kWait.
+//
+// Narrowed (policy/locality.h), keys outside of a sample are passed by: neither looked for, served nor filled, and
+// their plain reads are no touches, of which nothing here is told until they are answered. To narrow or to widen begins
+// another era, which is even while the cache is wide. A read goes by the era that it has found when it began:
+// - What is filled in one era is served and joined in that one only, and not kept if it lands in another. So in a
+// narrow
+//   one nothing is, and what was kept before it never is again. (Who had found the era before has begun earlier.)
+// - A read that was passed by may be under way when the cache is widened, and fills of its key land before it. Its end
+//   finds another era than its own then, and drops what is kept and poisons what is under way, as that of a touch does.
+//   If it finds its own, no fill has begun yet.
+// - A client that waits for such a read is not served from here, and neither fills nor joins: it reads plainly
+//   (NearRead::behind_passed). Its connection to the node keeps the two in order.
 #pragma once
 
 #include <array>
@@ -40,6 +52,7 @@
 #include <vector>
 
 #include "policy/key_table.h"
+#include "policy/locality.h"
 
 namespace corral::policy {
 
@@ -53,7 +66,11 @@ struct NearRead {
   bool own_fills = false;      // the asker waits for fills
   uint32_t own_fill = 0;       // the newest of them (NearFill::serial())
   bool own_touches = false;    // the asker waits for plain reads
+  bool behind_passed = false;  // the asker waits for reads that were passed by in an era before
+  uint32_t era = 0;            // NearCache::era() if the key may be passed by (may_pass()), else 0
   std::string_view args = {};  // those behind the key, as they came
+
+  bool is_passed() const { return (era & 1) != 0; }
 };
 
 /// Where a key is, and which connection would vouch for what is read of it.
@@ -66,6 +83,7 @@ struct NearPlace {
 struct NearTouched {
   uint64_t hash = 0;
   uint32_t seen = kUnknown;  // when nothing was kept of it: how often something had been
+  uint32_t era = 0;          // in which it was passed by; else 0
 
   static constexpr uint32_t kUnknown = UINT32_MAX;
 };
@@ -81,7 +99,7 @@ class NearFill {
   std::string key_, args_;
   uint64_t hash_ = 0;
   uint64_t id_ = 0;  // of the read, among those under way
-  uint32_t serial_ = 0, generation_ = 0, epoch_ = 0, slot_epoch_ = 0;
+  uint32_t serial_ = 0, generation_ = 0, epoch_ = 0, slot_epoch_ = 0, era_ = 0;
   uint16_t database_ = 0, slot_ = 0, link_ = 0, command_ = 0;
 };
 
@@ -151,9 +169,25 @@ class NearCache {
     table_.shard(hash).prefetch(hash);
   }
 
+  /// Even: wide, odd: narrowed. Of one era to the next it grows.
+  uint32_t era() const { return era_.load(std::memory_order_acquire); }
+  static bool is_narrow(uint32_t era) { return (era & 1) != 0; }
+  /// Whether a key is passed by when the cache is narrowed, if its rule lets it.
+  static bool may_pass(uint64_t hash) { return hash < UINT64_MAX - UINT64_MAX / Locality::kSampleOf; }
+  /// What a thread has counted, of keys that might be passed by, in this era. True: thereby another one has begun.
+  bool count(const LocalityCounts& counts, uint32_t era);
+  /// It is narrowed, or widened, if it is not yet, until what is read says otherwise.
+  void turn(bool narrow);
+  /// Other rules, as each thread says when it has them: all that is kept goes, and nothing is known of what will be
+  /// read. Until all have, the cache stays wide, since they may differ in what may be passed by.
+  void start_anew();
+  /// How often it was narrowed.
+  uint32_t narrowings() const { return narrowings_.load(std::memory_order_relaxed); }
+
   /// A touch begins. False: kWait.
   bool begin_touch(uint64_t hash, bool write, bool own_fills);
-  /// It has been answered, and its client not been told yet. `executed`: it may have been.
+  /// It has been answered, and its client not been told yet; or a read that was passed by has (NearTouched::era).
+  /// `executed`: it may have been.
   void end_touch(const NearTouched& touched, bool write, bool executed = true);
   /// Says that end_touch() will be called soon.
   void prefetch_end(uint64_t hash) const { table_.shard(hash).prefetch_watch(hash); }
@@ -232,9 +266,16 @@ class NearCache {
   bool is_written(const KeyWatch& watch) const {
     return watch.busy > 0 || touches_of_all_.load(std::memory_order_relaxed) > 0;
   }
+  // It is only to be read plainly, or nothing is known that could be told.
+  bool is_closed(const KeyWatch& watch, const NearRead& read) const {
+    return is_written(watch) || read.is_passed() || read.behind_passed;
+  }
+  static bool is_behind_plain(const KeyWatch& watch, const NearRead& read) {
+    return read.own_touches && watch.plain > 0;
+  }
   // The asker could get its replies in another order than it has asked.
   static bool must_wait(const KeyWatch& watch, const NearRead& read) {
-    return (read.own_fills && watch.flights > 0) || (read.own_touches && watch.plain > 0);
+    return (read.own_fills && watch.flights > 0) || is_behind_plain(watch, read);
   }
   template <class Time>
   const KeyReply* find_servable(KeyShard& shard, const NearRead& read, uint64_t now_ms, Time&& right_now,
@@ -243,12 +284,16 @@ class NearCache {
   static const KeyReply* find_reply(KeyEntry& entry, const NearRead& read);
   NearFill* find_fill(const NearRead& read, uint32_t generation, uint64_t now_ms);
   void take_off(const NearRead& read, const NearPlace& place, uint32_t generation, NearFill& fill);
+  void narrow();
+  void widen();
+  bool is_starting_anew() const { return started_anew_ % threads_ != 0; }
   void forget(const NearFill& fill);
   bool is_sound(const NearFill& fill, const KeyWatch& watch) const;
   void keep(KeyShard& shard, const NearFill& fill, const Landing& landing);
   static uint64_t id_of(const NearRead& read);
   Fills& fills_of(uint64_t hash) { return fills_[table_.shard_number(hash)]; }
 
+  const uint32_t threads_;
   const bool shared_;
   std::atomic<size_t> closed_parts_{0};  // the first of them
   KeyTable table_;
@@ -258,6 +303,11 @@ class NearCache {
   std::unique_ptr<std::atomic<uint32_t>[]> slot_epochs_;
   std::unique_ptr<Link[]> links_;
   std::atomic<uint16_t> link_count_{0};
+  std::atomic<uint32_t> era_{2};  // 0 is none
+  std::atomic<uint32_t> narrowings_{0};
+  std::mutex locality_mutex_;
+  Locality locality_;          // under that
+  uint32_t started_anew_ = 0;  // likewise; so often
 };
 
 // What there is to serve; null if there is nothing. Under the lock.
@@ -286,7 +336,7 @@ NearCache::Answer NearCache::read(const NearRead& read, uint64_t now_ms, Time&& 
     asker.read_plainly({read.hash, looked && !entry ? watch.kept : NearTouched::kUnknown}, deadline_ms);
     return Answer::kPlain;
   };
-  if (is_written(watch)) [[unlikely]]
+  if (is_closed(watch, read)) [[unlikely]]
     return plain(false);
   if (const KeyReply* reply = find_servable(shard, read, now_ms, right_now, entry)) {
     if (!vouches(entry->state().link, now_ms)) return plain();
@@ -297,7 +347,7 @@ NearCache::Answer NearCache::read(const NearRead& read, uint64_t now_ms, Time&& 
     asker.serve(*reply, entry->state().deadline_ms);
     return Answer::kServed;
   }
-  const bool behind_plain = read.own_touches && watch.plain > 0;
+  const bool behind_plain = is_behind_plain(watch, read);
   if (NearFill* fill = watch.flights > 0 ? find_fill(read, watch.generation, now_ms) : nullptr) {
     if (behind_plain || (behind_fill && fill->serial_ != read.own_fill)) return Answer::kWait;
     asker.join(*fill);
@@ -324,7 +374,7 @@ NearCache::Glance NearCache::glance(const NearRead& read, uint64_t now_ms, Time&
   const auto lock = hold(shard);
   KeyWatch& watch = shard.watch(read.hash);
   if (must_wait(watch, read)) return Glance::kWait;
-  if (is_written(watch)) return Glance::kNothing;
+  if (is_closed(watch, read)) return Glance::kNothing;
   KeyEntry* entry;
   const KeyReply* reply = find_servable(shard, read, now_ms, right_now, entry);
   if (!reply || (reply->flags() & kTooLarge) || !vouches(entry->state().link, now_ms)) return Glance::kNothing;

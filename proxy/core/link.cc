@@ -233,7 +233,8 @@ void Link::on_reply(std::string_view reply) {
   }
   pendings_.pop();
   note_time(done.request);
-  if (pendings_.size() > 1 && pendings_[1].request.touch) worker_.prefetch_touch(pendings_[1].request.touch);
+  if (pendings_.size() > 1 && pendings_[1].request.touch.needs_key())
+    worker_.prefetch_touch(pendings_[1].request.touch);
   if (feeding_ && pendings_.empty()) [[unlikely]] {
     feeding_ = false;
     feeder_ = nullptr;

@@ -84,7 +84,12 @@ void local_corral_cache(Session& session, const Command& command) {
     const Request whole = session.request_for_reply(kNoSlot, 0);
     return purge_from(session.worker(), whole, 0, std::string(command.arg(3)), 0);
   }
-  session.reply_error("ERR syntax error, try CORRAL CACHE STATS or CORRAL CACHE PURGE <glob>");
+  const bool narrows = command.argc() == 3 && same_word(command.arg(2), "NARROW");
+  if (narrows || (command.argc() == 3 && same_word(command.arg(2), "WIDEN"))) {
+    if (NearCache* cache = session.worker().process().near_cache()) cache->turn(narrows);
+    return session.reply("+OK\r\n");
+  }
+  session.reply_error("ERR syntax error, try CORRAL CACHE STATS, PURGE <glob>, NARROW or WIDEN");
 }
 
 }  // namespace corral::core

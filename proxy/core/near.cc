@@ -20,7 +20,8 @@ using resp::CommandSpec;
 
 namespace {
 
-constexpr size_t kLongestHeader = 6;  // that resp::short_header() reads
+constexpr size_t kLongestHeader = 6;       // that resp::short_header() reads
+constexpr uint32_t kLocalityReads = 1024;  // that are counted here before all workers' are
 
 // The arguments behind the key, as they came.
 std::string_view args_behind_key(const Command& command) {
@@ -38,13 +39,15 @@ int64_t visible_ttl_ms(const policy::Rule& rule, int64_t ttl_ms) {
 Near::Near(Worker& worker, NearCache& cache)
     : worker_(worker), cache_(cache), links_(worker, cache), touches_(worker, cache) {}
 
-// What is kept was kept under other rules.
+// What is kept was kept under other rules, and what is passed by may not be under these.
 void Near::on_new_rules() {
-  cache_.drop_all();
+  cache_.start_anew();
   on_ = false;
+  all_may_pass_ = true;
   counters_by_rule_.clear();
   for (const policy::Rule& rule : worker_.policies().rules.rules()) {
     on_ = on_ || is_near(rule);
+    all_may_pass_ = all_may_pass_ && (!is_near(rule) || may_pass(rule));
     counters_by_rule_.push_back(rule.near ? &counters_[rule.name] : nullptr);
   }
   links_.update();
@@ -59,6 +62,7 @@ void Near::count_hit(const policy::Rule& rule) {
   budget_.on_hit();
   worker_.stats().near_cache_hits.add();
   ++counters_of(rule).hits;
+  count_looked(rule, true);
 }
 
 void Near::count_miss(const policy::Rule& rule, NearCache::Answer answer) {
@@ -66,10 +70,40 @@ void Near::count_miss(const policy::Rule& rule, NearCache::Answer answer) {
   RuleCounters& counters = counters_of(rule);
   worker_.stats().near_cache_misses.add();
   ++counters.misses;
+  count_looked(rule, answer == NearCache::Answer::kJoined);
   if (answer != NearCache::Answer::kJoined) return;
   worker_.stats().reads_shared.add();
   ++counters.shared;
 }
+
+void Near::count_passed(const policy::Rule& rule, uint64_t hash) {
+  worker_.stats().near_cache_misses.add();
+  worker_.stats().near_cache_passed_by.add();
+  ++counters_of(rule).misses;
+  locality_.repeated += repeats_.note(hash);
+  if (++locality_.passed == kLocalityReads) judge_locality();
+}
+
+void Near::count_looked(const policy::Rule& rule, bool found) {
+  if (!may_pass(rule)) return;
+  locality_.found += found;
+  if (++locality_.looked == kLocalityReads) judge_locality();
+}
+
+// What was counted across a change of eras says nothing of either. A wide cache is filled as a new one is.
+void Near::judge_locality() {
+  if (cache_.count(locality_, era_)) {
+    worker_.transport().log(LogLevel::kInfo, NearCache::is_narrow(cache_.era())
+                                                 ? "the near cache finds hardly anything: it looks for few keys now"
+                                                 : "the near cache finds what it looks for: it looks for all keys now");
+  }
+  locality_ = {};
+  if (era_ == cache_.era()) return;
+  era_ = cache_.era();
+  if (!NearCache::is_narrow(era_)) budget_ = {};
+}
+
+uint32_t Near::era_of(const policy::Rule& rule) const { return may_pass(rule) ? cache_.era() : 0; }
 
 void Near::note_invalidation(std::string_view key) {
   worker_.stats().near_cache_invalidations.add();
@@ -97,8 +131,8 @@ const policy::Rule* Near::rule_of(std::string_view key) const {
   return rule && is_near(*rule) ? rule : nullptr;
 }
 
-NearRead Near::read_of(const Session& session, const CommandSpec& spec, std::string_view key,
-                       std::string_view args) const {
+NearRead Near::read_of(const Session& session, const CommandSpec& spec, std::string_view key, std::string_view args,
+                       uint32_t era) const {
   NearRead read;
   read.key = key;
   read.hash = policy::KeyTable::hash(key);
@@ -109,6 +143,8 @@ NearRead Near::read_of(const Session& session, const CommandSpec& spec, std::str
   read.own_fill = session.near_fill;
   read.own_touches = session.near_reads.may_be(read.hash);
   read.args = args;
+  read.era = NearCache::may_pass(read.hash) ? era : 0;
+  read.behind_passed = read.era != 0 && !read.is_passed() && session.near_passed > 0;
   return read;
 }
 
@@ -164,7 +200,9 @@ struct Near::SessionTarget {
 Near::Way Near::read(Session& session, const Command& command, const CommandSpec& spec) {
   const policy::Rule* rule = rule_of(command.arg(1));
   if (!rule || !concerns(*rule, spec)) return Way::kOrdinary;
-  const NearRead read = read_of(session, spec, command.arg(1), args_behind_key(command));
+  const uint32_t era = era_of(*rule);
+  if (NearCache::is_narrow(era) && pass(session, *rule, command.arg(1), era)) return Way::kOrdinary;
+  const NearRead read = read_of(session, spec, command.arg(1), args_behind_key(command), era);
   SessionTarget target{*this, session, worker_.slot_of(read.key)};
   switch (ask(target, *rule, spec, read, command.bytes())) {
     case NearCache::Answer::kServed:
@@ -178,6 +216,15 @@ Near::Way Near::read(Session& session, const Command& command, const CommandSpec
     default:
       return Way::kWait;
   }
+}
+
+// Whether the key is passed by. It is to cost next to nothing.
+bool Near::pass(Session& session, const policy::Rule& rule, std::string_view key, uint32_t era) {
+  const uint64_t hash = policy::KeyTable::hash(key);
+  if (!NearCache::may_pass(hash) || session.near_fills.may_be(hash)) return false;
+  count_passed(rule, hash);
+  session.set_touch(NearTouches::pass(hash, era, session));
+  return true;
 }
 
 // A read that was judged before.
@@ -206,7 +253,7 @@ void Near::read_again(std::unique_ptr<LeaseRead> again) {
   resp::append_command(frame, {again->spec->name, again->key});
   if (!rule || !concerns(*rule, *again->spec)) return worker_.send(again->request, frame);
   Session& session = *again->request.session;
-  NearRead read = read_of(session, *again->spec, again->key, {});
+  NearRead read = read_of(session, *again->spec, again->key, {}, era_of(*rule));
   read.own_fills = read.own_touches = false;
   AgainTarget target{*this, again->request, again->alone};
   ask(target, *rule, *again->spec, read, frame, again->tries);
@@ -249,7 +296,7 @@ Near::Way Near::tell_ttl(Session& session, const Command& command, const Command
   const policy::Rule* rule = rule_of(command.arg(1));
   if (!rule || !rule->near) return Way::kOrdinary;
   const uint64_t now_ms = worker_.now64_ms();
-  const auto deadline_ms = cache_.find_deadline(read_of(session, spec, command.arg(1), {}), now_ms);
+  const auto deadline_ms = cache_.find_deadline(read_of(session, spec, command.arg(1), {}, era_of(*rule)), now_ms);
   if (!deadline_ms) return touches_.begin(session, command, spec) ? Way::kOrdinary : Way::kWait;
   int64_t ttl = *deadline_ms == 0 ? -2 : -1;
   if (*deadline_ms != 0 && *deadline_ms != NearCache::kNeverMs) {
@@ -269,7 +316,7 @@ Near::Way Near::tell_ttl(Session& session, const Command& command, const Command
 }
 
 // Of a request with a key as its first argument; whatever else it may be, nothing comes of it.
-void Near::foresee(std::string_view bytes) const {
+void Near::look_ahead(std::string_view bytes) const {
   uint32_t length = 0;
   const auto skip_header = [&](char mark) {
     const size_t header = bytes.size() < kLongestHeader ? 0 : resp::short_header(bytes.data(), mark, length);
@@ -288,6 +335,10 @@ void Near::end_unused_touch(Session& session) {
 
 // A failure has seen nothing of the key, so that what is known of it may still be used.
 bool Near::end(const Request& request, std::string_view reply) {
+  if (request.touch.is_passed()) [[likely]] {
+    if (!request.task) touches_.end_passed(request.touch, *request.session, reply);
+    return false;
+  }
   if (request.task && (request.touch.is_read() || !request.touch.object()->of_part)) return false;
   std::unique_ptr<LeaseRead> read;
   if (!request.touch.is_read()) read = std::move(request.touch.object()->read);

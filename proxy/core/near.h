@@ -44,7 +44,9 @@ class Near {
   };
   Way handle(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
   /// The bytes behind a request that is handled now: if they are another one, its key is looked for next.
-  void foresee(std::string_view bytes) const;
+  void foresee(std::string_view bytes) const {
+    if (!all_may_pass_ || !policy::NearCache::is_narrow(cache_.era())) look_ahead(bytes);
+  }
   /// The command sent nothing that could have taken its touch.
   void end_unused_touch(Session& session);
   /// By rule, of this worker's clients.
@@ -76,6 +78,7 @@ class Near {
   struct ElementTarget;
   struct AgainTarget;
 
+  void look_ahead(std::string_view bytes) const;
   bool may_be_served(const Session& session) const;
   policy::NearPlace place_of(const policy::NearRead& read, Fill::Where& where);
   const policy::Rule* rule_of(std::string_view key) const;
@@ -87,20 +90,30 @@ class Near {
   RuleCounters& counters_of(const policy::Rule& rule);
   void count_hit(const policy::Rule& rule);
   void count_miss(const policy::Rule& rule, policy::NearCache::Answer answer);
+  void count_passed(const policy::Rule& rule, uint64_t hash);
+  void count_looked(const policy::Rule& rule, bool found);
+  void judge_locality();
+  uint32_t era_of(const policy::Rule& rule) const;
   policy::NearRead read_of(const Session& session, const resp::CommandSpec& spec, std::string_view key,
-                           std::string_view args) const;
+                           std::string_view args, uint32_t era = 0) const;
   Way read(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
+  bool pass(Session& session, const policy::Rule& rule, std::string_view key, uint32_t era);
   Way tell_ttl(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
   // near_mget.cc
   Way read_many(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
   bool any_near(const resp::Command& command) const;
-  Way glance_at_all(Session& session, const resp::Command& command, std::vector<std::string>& elements);
-  bool ask_for_one(const Request& whole, SplitTask& task, uint32_t place, std::string_view key, NearTouch& touch);
+  Way glance_at_all(Session& session, const resp::Command& command, uint32_t era, std::vector<std::string>& elements);
+  bool ask_for_one(const Request& whole, SplitTask& task, uint32_t place, std::string_view key, uint32_t era,
+                   NearTouch& touch);
 
   Worker& worker_;
   policy::NearCache& cache_;
   bool on_ = false;
+  bool all_may_pass_ = false;  // under whatever rule
   policy::FillBudget budget_;
+  uint32_t era_ = 0;  // of the cache, in which the following were counted
+  policy::LocalityCounts locality_;
+  policy::Repeats repeats_;
   std::map<std::string, RuleCounters> counters_;  // those of rules that are no more stay
   std::vector<RuleCounters*> counters_by_rule_;   // by the rule's place
   NearLinks links_;

@@ -40,6 +40,11 @@ inline bool concerns(const policy::Rule& rule, const resp::CommandSpec& spec) {
   return rule.near || may_be_judged(rule, spec);
 }
 
+/// Whether reads under this rule may be passed by when the cache is narrowed: nothing but a near cache is wanted.
+inline bool may_pass(const policy::Rule& rule) {
+  return rule.near && !rule.stampede && rule.on_upstream_error == policy::OnUpstreamError::kError;
+}
+
 template <class Target>
 class Near::Asker {
  public:
@@ -64,11 +69,13 @@ class Near::Asker {
     }
     target_.serve(reply);
   }
+  // A key that one MGET names twice may have two fills under way: who comes behind both joins neither.
   void join(policy::NearFill& fill) {
     Session& session = target_.session();
+    const bool other = session.near_fills.may_be(read_.hash) && session.near_fill != fill.serial();
     session.near_fills.begin();
     session.near_fills.mark(read_.hash);
-    session.near_fill = fill.serial();
+    session.near_fill = other ? 0 : fill.serial();
     static_cast<Fill&>(fill).add(near_.worker_, target_.request(), alone_);
   }
   // To know when a key goes takes a fill.

@@ -68,7 +68,8 @@ struct Near::ElementTarget {
 
 Near::Way Near::read_many(Session& session, const Command& command, const CommandSpec& spec) {
   std::vector<std::string> elements(command.argc() - 1);
-  const Way way = glance_at_all(session, command, elements);
+  const uint32_t era = cache_.era();  // it is one read, which began in one
+  const Way way = glance_at_all(session, command, era, elements);
   if (way != Way::kOrdinary || !any_near(command)) return way;
   NearTouch* touch = touches_.begin_read(session);
   session.set_touch(Touch(touch));
@@ -80,7 +81,7 @@ Near::Way Near::read_many(Session& session, const Command& command, const Comman
   for (uint32_t place = 0; place < keys.size(); ++place) {
     if (!elements[place].empty()) {
       task->set_element(place, std::move(elements[place]));
-    } else if (!ask_for_one(whole, *task, place, command.arg(keys[place]), *touch)) {
+    } else if (!ask_for_one(whole, *task, place, command.arg(keys[place]), era, *touch)) {
       plain.push_back(place);
     }
   }
@@ -99,7 +100,8 @@ bool Near::any_near(const Command& command) const {
 }
 
 // If all elements can be served the command is answered; if some, they are in `elements`.
-Near::Way Near::glance_at_all(Session& session, const Command& command, std::vector<std::string>& elements) {
+Near::Way Near::glance_at_all(Session& session, const Command& command, uint32_t era,
+                              std::vector<std::string>& elements) {
   const auto right_now = [this] { return worker_.transport().clock_ms(); };
   size_t served = 0;
   for (uint32_t place = 0; place < elements.size(); ++place) {
@@ -111,7 +113,9 @@ Near::Way Near::glance_at_all(Session& session, const Command& command, std::vec
       copy_to(elements[place], reply);
       return true;
     };
-    const auto glance = cache_.glance(read_of(session, spec_of_get(), key, {}), worker_.now64_ms(), right_now, serve);
+    const NearRead read = read_of(session, spec_of_get(), key, {}, may_pass(*rule) ? era : 0);
+    if (read.is_passed() && !read.own_fills) continue;
+    const auto glance = cache_.glance(read, worker_.now64_ms(), right_now, serve);
     if (glance == NearCache::Glance::kWait) return Way::kWait;
     if (glance != NearCache::Glance::kServed) continue;
     count_hit(*rule);
@@ -127,10 +131,16 @@ Near::Way Near::glance_at_all(Session& session, const Command& command, std::vec
 }
 
 // False: the key is to be read plainly together with others, and `touch` says so.
-bool Near::ask_for_one(const Request& whole, SplitTask& task, uint32_t place, std::string_view key, NearTouch& touch) {
+bool Near::ask_for_one(const Request& whole, SplitTask& task, uint32_t place, std::string_view key, uint32_t era,
+                       NearTouch& touch) {
   const policy::Rule* rule = rule_of(key);
   if (!rule || !concerns(*rule, spec_of_get())) return false;
-  NearRead read = read_of(*whole.session, spec_of_get(), key, {});
+  NearRead read = read_of(*whole.session, spec_of_get(), key, {}, may_pass(*rule) ? era : 0);
+  if (read.is_passed()) {
+    count_passed(*rule, read.hash);
+    touches_.pass(touch, read.hash, read.era, *whole.session);
+    return false;
+  }
   read.own_fills = read.own_touches = false;  // but for what this very command has asked for there are none of this key
   std::string frame;
   resp::append_command(frame, {"GET", key});

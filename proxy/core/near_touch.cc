@@ -13,6 +13,12 @@ using resp::Command;
 using resp::CommandSpec;
 using resp::Handling;
 
+namespace {
+
+bool was_executed(std::string_view reply) { return !reply.starts_with("-CLUSTERDOWN "); }
+
+}  // namespace
+
 // Of reads only what is kept could become older than what they show.
 void NearTouches::look_at_key(const Command& command, const CommandSpec& spec, uint32_t index) {
   const policy::Rule* rule = worker_.policies().rules.find(command.arg(index));
@@ -97,23 +103,45 @@ Touch NearTouches::begin_read(policy::NearTouched key, Session& session) {
   return Touch(key);
 }
 
+Touch NearTouches::pass(uint64_t hash, uint32_t era, Session& session) {
+  ++session.near_passed;
+  return Touch(policy::NearTouched{.hash = hash, .era = era});
+}
+
+void NearTouches::pass(NearTouch& touch, uint64_t hash, uint32_t era, Session& session) {
+  ++session.near_passed;
+  touch.add({.hash = hash, .era = era}, session);
+}
+
+void NearTouches::end_key(const policy::NearTouched& key, bool write, Session& session, bool executed) {
+  session.near_passed -= key.era != 0;
+  cache_.end_touch(key, write, executed);
+}
+
+void NearTouches::end_passed(const Touch& touch, Session& session, std::string_view reply) {
+  const policy::NearTouched key = touch.read();
+  --session.near_passed;
+  if (key.era != cache_.era()) cache_.end_touch(key, false, was_executed(reply));
+}
+
 void NearTouches::end(const Touch& touch, Session& session, std::string_view reply) {
+  if (touch.is_passed()) return end_passed(touch, session, reply);
+  const bool executed = was_executed(reply);
   const bool reads = touch.is_read() || !touch.object()->write;
-  const bool executed = !reply.starts_with("-CLUSTERDOWN ");
   std::unique_ptr<LeaseWrites> writes;
   if (touch.is_read()) [[likely]] {
-    cache_.end_touch(touch.read(), false, executed);
+    end_key(touch.read(), false, session, executed);
   } else {
     writes = std::move(touch.object()->writes);
-    end_object(touch.object(), executed);
+    end_object(touch.object(), session, executed);
   }
   if (reads && session.near_reads.end()) session.resume(Session::kNear);
   if (writes) worker_.leases().end_writes(*writes, reply);
 }
 
-void NearTouches::end_object(NearTouch* touch, bool executed) {
-  if (touch->any) cache_.end_touch(touch->first, touch->write, executed);
-  for (const policy::NearTouched& key : touch->more) cache_.end_touch(key, touch->write, executed);
+void NearTouches::end_object(NearTouch* touch, Session& session, bool executed) {
+  if (touch->any) end_key(touch->first, touch->write, session, executed);
+  for (const policy::NearTouched& key : touch->more) end_key(key, touch->write, session, executed);
   if (touch->of_all) cache_.end_touch_of_all();
   if (touch->of_all) worker_.leases().end_write_of_all();
   touch->read.reset();

@@ -48,8 +48,14 @@ class NearTouches {
   NearTouch* begin_read(Session& session);
   /// The same of one key of which nothing is kept: no object is taken.
   Touch begin_read(policy::NearTouched key, Session& session);
+  /// One that passes by a key, in this era.
+  static Touch pass(uint64_t hash, uint32_t era, Session& session);
+  /// A key that is passed by is one of those that `touch` reads.
+  static void pass(NearTouch& touch, uint64_t hash, uint32_t era, Session& session);
   /// Its command has been answered: nothing more was sent (an empty reply), or the client is about to be told.
   void end(const Touch& touch, Session& session, std::string_view reply);
+  /// The same of one that passed by a key.
+  void end_passed(const Touch& touch, Session& session, std::string_view reply);
 
  private:
   struct Wanted {
@@ -71,7 +77,8 @@ class NearTouches {
   bool may_overwrite(Session& session) const;
   void begin_lease_writes(Session& session, NearTouch& touch, bool alone);
   NearTouch* take();
-  void end_object(NearTouch* touch, bool executed);
+  void end_object(NearTouch* touch, Session& session, bool executed);
+  void end_key(const policy::NearTouched& key, bool write, Session& session, bool executed);
 
   Worker& worker_;
   policy::NearCache& cache_;

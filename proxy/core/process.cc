@@ -131,6 +131,8 @@ std::vector<std::pair<std::string_view, uint64_t>> Process::totals() const {
       if (name == "near_cache_keys") value = now.keys;
       if (name == "near_cache_bytes") value = now.bytes;
       if (name == "near_cache_evictions") value = now.evictions;
+      if (name == "near_cache_narrowed") value = policy::NearCache::is_narrow(near_cache_->era());
+      if (name == "near_cache_narrowings") value = near_cache_->narrowings();
     }
   }
   return result;

@@ -270,11 +270,12 @@ class Session final : public Endpoint {
   void note_written(NodeId node) { written_ |= uint64_t{1} << (node & 63); }
   void forget_written(uint64_t nodes) { written_ &= ~nodes; }
 
-  bool dirty = false;      // in the worker's list of sessions to flush
-  bool resumable = false;  // in the worker's list of sessions whose input goes on
-  KeyMarks near_fills;     // of the near cache, for whose replies it waits
-  uint32_t near_fill = 0;  // the newest of them
-  KeyMarks near_reads;     // under way past the near cache, of keys that it is for
+  bool dirty = false;        // in the worker's list of sessions to flush
+  bool resumable = false;    // in the worker's list of sessions whose input goes on
+  KeyMarks near_fills;       // of the near cache, for whose replies it waits
+  uint32_t near_fill = 0;    // the newest of them
+  uint32_t near_passed = 0;  // reads under way that passed by their key (policy/near_cache.h: Narrowed)
+  KeyMarks near_reads;       // under way past the near cache, of keys that it is for
 
  private:
   Request make_request(uint16_t slot, uint8_t flags);

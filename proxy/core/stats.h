@@ -36,6 +36,9 @@ class Counter {
   X(near_cache_evictions, "Keys dropped from the near cache to make room.", true) \
   X(near_cache_invalidations, "Keys that nodes said have changed.", true) \
   X(near_cache_flushes, "Times that all that a connection, a slot or everything vouched for was dropped.", true) \
+  X(near_cache_passed_by, "Reads, of the misses, that were not looked for while the near cache is narrowed.", true) \
+  X(near_cache_narrowed, "Whether the near cache is narrowed, since it found hardly anything.", false) \
+  X(near_cache_narrowings, "Times that the near cache was narrowed.", true) \
   X(reads_shared, "Reads that joined an identical one under way.", true) \
   X(leases_granted, "Leases given to the first reader of a missing key, who is to compute it.", true) \
   X(leases_filled, "Leases whose holder has set the key.", true) \
