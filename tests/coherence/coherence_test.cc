@@ -17,6 +17,18 @@ TEST_F(CoherenceTest, in_peace) {
   }
 }
 
+TEST_F(CoherenceTest, near_caches_are_narrowed_and_widened) {
+  stage_->phase("near caches are narrowed and widened", 30, [&](int round) {
+    stage_->turn_near_caches(round + 1);
+    stage_->go_on(milliseconds(20));
+  });
+  stage_->turn_near_caches(0);
+  if (Stage::near()) {
+    EXPECT_GT(stage_->proxy(0).counter("near_cache_passed_by"), 0);
+    EXPECT_GT(stage_->proxy(1).counter("near_cache_passed_by"), 0);
+  }
+}
+
 // The test itself is tested: the smallest incoherence is found under load.
 TEST_F(CoherenceTest, old_replies_are_found) {
   field().replays = true;

@@ -17,6 +17,7 @@ namespace {
 
 constexpr uint64_t kReads = 400'000;  // by default
 constexpr int kCallersByProxy = 11, kCallersDirect = 4;
+constexpr milliseconds kTurnEvery{20};  // what is passed by, or filled, is often under way then
 constexpr size_t kPipelines[] = {1, 16, 4, 16, 1, 8};
 
 std::string settings() {
@@ -98,6 +99,12 @@ void Stage::phase(const std::string& name, int rounds, const std::function<void(
         while (!stop) caller->batch();
       }));
     }
+    if (near() && from_environment("CORRAL_NARROW", 0) != 0) {
+      clients.push_back(std::make_unique<Background>([&](Background::Stop stop) {
+        for (int turn = 0; !stop; go_on(kTurnEvery)) turn_near_caches(++turn);
+        turn_near_caches(0);
+      }));
+    }
     const uint64_t goal = reads_of_a_phase();
     for (int round = 0; round < rounds || tally.reads < goal; ++round) {
       if (field_.complaints() > 100) break;  // enough to see
@@ -123,6 +130,13 @@ void Stage::print(const std::string& name, Nanos began) {
 }
 
 int64_t Stage::hits() { return proxy(0).counter("near_cache_hits") + proxy(1).counter("near_cache_hits"); }
+
+void Stage::turn_near_caches(int turn) {
+  for (const auto& proxy : proxies_) {
+    const Reply reply = proxy->connect().command("CORRAL", "CACHE", turn % 2 != 0 ? "NARROW" : "WIDEN");
+    EXPECT_EQ(reply, Reply::status("OK"));
+  }
+}
 
 void Stage::go_on(milliseconds time) { std::this_thread::sleep_for(time); }
 

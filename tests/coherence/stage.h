@@ -1,8 +1,8 @@
 // The coherence test's cluster, its two proxies and its clients: phases of load, each with a fault of its own.
 //
 // CORRAL_READS sets how many reads all phases of the program together are to judge; CORRAL_NEAR=0 turns the near cache
-// off; CORRAL_SEED chooses what the clients do; CORRAL_SLACK_MS is added to the staleness that is promised, and
-// CORRAL_TTL_SLACK_MS to a TTL.
+// off, CORRAL_NARROW=1 narrows and widens it all the time; CORRAL_SEED chooses what the clients do; CORRAL_SLACK_MS is
+// added to the staleness that is promised, and CORRAL_TTL_SLACK_MS to a TTL.
 #pragma once
 
 #include <functional>
@@ -20,7 +20,7 @@ namespace corral::test {
 
 inline constexpr int kMaxStalenessMs = 1000;  // as the proxies are told
 inline constexpr int kNodeTimeoutMs = 6000;   // longer than nodes stop where nobody shall take over
-inline constexpr int kPhases = 12;            // among which the reads are shared out
+inline constexpr int kPhases = 13;            // among which the reads are shared out
 
 class Stage {
  public:
@@ -35,6 +35,8 @@ class Stage {
   // Load, and under it the fault again and again: at least `rounds` times, and until the phase's reads are done.
   // Reports what was wrong as a failure.
   void phase(const std::string& name, int rounds, const std::function<void(int round)>& fault);
+  // The proxies' near caches are narrowed by odd turns, and widened by even ones.
+  void turn_near_caches(int turn);
   // Lets the load go on for a while.
   void go_on(milliseconds time);
   // Until so many more reads were judged.

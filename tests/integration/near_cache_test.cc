@@ -170,5 +170,25 @@ TEST_F(NearCacheTest, stats_and_purge_tell_and_drop_what_is_kept) {
   EXPECT_TRUE(actual_.command("CORRAL", "CACHE", "NONSENSE").is_error());
 }
 
+TEST_F(NearCacheTest, most_keys_are_passed_by_while_it_is_narrowed) {
+  constexpr int kMany = 64;
+  const auto key = [](int number) { return "passed:" + std::to_string(number); };
+  for (int i = 0; i < kMany; ++i) actual_.command("SET", key(i), "old");
+  wait_until_kept(key(0));
+  EXPECT_EQ(actual_.command("CORRAL", "CACHE", "NARROW"), Reply::status("OK"));
+  EXPECT_EQ(stat("narrowed"), 1);
+  const int64_t passed_by = stat("passed_by"), narrowings = stat("narrowings");
+  EXPECT_GE(narrowings, 1);
+  for (int i = 0; i < kMany; ++i) EXPECT_EQ(actual_.command("GET", key(i)).text, "old");
+  EXPECT_GT(stat("passed_by"), passed_by + kMany / 2);
+  EXPECT_LE(stat("passed_by"), passed_by + kMany);
+  for (int i = 0; i < kMany; ++i) actual_.command("SET", key(i), "new");
+  EXPECT_EQ(actual_.command("CORRAL", "CACHE", "WIDEN"), Reply::status("OK"));
+  EXPECT_EQ(stat("narrowed"), 0);
+  EXPECT_EQ(stat("narrowings"), narrowings);
+  for (int i = 0; i < kMany; ++i) EXPECT_EQ(actual_.command("GET", key(i)).text, "new");
+  wait_until_kept(key(0));
+}
+
 }  // namespace
 }  // namespace corral::test

@@ -17,9 +17,10 @@ class Model::Asker {
     ++model_.counts_.served;
   }
   void join(NearFill& fill) {
+    const bool other = client_.fills.may_be(key_) && client_.fill != fill.serial();
     ++client_.fills.requests;
     client_.fills.mark(key_);
-    client_.fill = fill.serial();
+    client_.fill = other ? 0 : fill.serial();
     auto& joined = static_cast<Fill&>(fill);
     joined.waiters.push_back({{&client_, &op_, place_}, model_.now_});
     joined.asked_resp |= static_cast<uint8_t>(client_.resp - 1);  // 1, 2
@@ -51,14 +52,6 @@ class Model::Asker {
   uint64_t version_ = 0;
 };
 
-// What came of a fill, for those who wait for it.
-struct Model::Outcome {
-  bool failed;
-  int key;
-  uint64_t version, hash;
-  std::shared_ptr<void> end;
-};
-
 std::string Model::text(char form, int key, uint16_t command, uint64_t version) const {
   std::string text{form, static_cast<char>('0' + key), static_cast<char>('a' + command)};
   text += std::to_string(version);
@@ -75,7 +68,7 @@ uint64_t Model::parse(const KeyReply& reply, const Client& client, int key, uint
   return version;
 }
 
-NearRead Model::read_of(const Client& client, int key, uint16_t command) const {
+NearRead Model::read_of(const Client& client, int key, uint16_t command, uint32_t era) const {
   NearRead read;
   read.key = keys_[key];
   read.hash = KeyTable::hash(read.key);
@@ -84,7 +77,17 @@ NearRead Model::read_of(const Client& client, int key, uint16_t command) const {
   read.own_fills = client.fills.may_be(key);
   read.own_fill = client.fill;
   read.own_touches = client.reads.may_be(key);
+  read.era = NearCache::may_pass(read.hash) ? era : 0;
+  read.behind_passed = read.era != 0 && !read.is_passed() && client.passed > 0;
   return read;
+}
+
+// It is not looked for. To be sent plainly.
+void Model::pass(Client& client, Op& op, const NearRead& read, int key) {
+  ++counts_.passed;
+  ++client.passed;
+  op.touched.push_back({.hash = read.hash, .era = read.era});
+  say("client ", client.number, " reads ", key, ": passed by in era ", read.era);
 }
 
 NearPlace Model::place(int worker, int key, Tracked*& link) {
@@ -113,8 +116,16 @@ bool Model::ask(Client& client, Op& op) {
 bool Model::read(Client& client, Op& op) {
   Asker asker(*this, client, op, 0);
   op.left = 1;
+  const NearRead read = read_of(client, op.keys[0], op.command, cache_.era());
+  interleave(client.worker);
+  if (read.is_passed() && !read.own_fills) {
+    pass(client, op, read, op.keys[0]);
+    op.touches = op.alone = true;
+    send_plain({&client, &op, 0});
+    return true;
+  }
   const auto answer = cache_.read(
-      read_of(client, op.keys[0], op.command), time(), [this] { return time(); }, asker);
+      read, time(), [this] { return time(); }, asker);
   say("client ", client.number, " reads ", op.keys[0], op.command, ": answer ", int(answer));
   switch (answer) {
     case NearCache::Answer::kServed:
@@ -142,7 +153,7 @@ bool Model::read(Client& client, Op& op) {
 }
 
 bool Model::read_ttl(Client& client, Op& op) {
-  const auto deadline = cache_.find_deadline(read_of(client, op.keys[0], op.command), time());
+  const auto deadline = cache_.find_deadline(read_of(client, op.keys[0], op.command, cache_.era()), time());
   if (!deadline) return touch(client, op, false);
   const uint64_t version = *deadline & ((uint64_t{1} << kVersionBits) - 1);
   check_age("TTL told", op.keys[0], version, now_);
@@ -155,6 +166,7 @@ bool Model::read_ttl(Client& client, Op& op) {
 // Near::read_many().
 bool Model::read_many(Client& client, Op& op) {
   std::array<bool, 3> served{};
+  const uint32_t era = cache_.era();
   for (int place = 0; place < op.count; ++place) {
     const auto serve = [&](const KeyReply& reply, uint64_t) {
       op.seen[place] = parse(reply, client, op.keys[place], op.command);
@@ -163,7 +175,8 @@ bool Model::read_many(Client& client, Op& op) {
       ++counts_.glances;
       return true;
     };
-    const NearRead read = read_of(client, op.keys[place], op.command);
+    const NearRead read = read_of(client, op.keys[place], op.command, era);
+    if (read.is_passed() && !read.own_fills) continue;
     if (cache_.glance(
             read, time(), [this] { return time(); }, serve) == NearCache::Glance::kWait)
       return false;
@@ -179,7 +192,12 @@ bool Model::read_many(Client& client, Op& op) {
       --op.left;
       continue;
     }
-    NearRead read = read_of(client, op.keys[place], op.command);
+    NearRead read = read_of(client, op.keys[place], op.command, era);
+    if (read.is_passed()) {
+      pass(client, op, read, op.keys[place]);
+      plain.push_back(part);
+      continue;
+    }
     read.own_fills = read.own_touches = false;
     Asker asker(*this, client, op, place);
     const auto answer = cache_.read(
@@ -245,146 +263,26 @@ void Model::answer(const Part& part, uint64_t version) {
 
 void Model::finish(Client& client, Op& op) {
   if (op.touches) {
-    for (const NearTouched& touched : op.touched) cache_.end_touch(touched, op.writes);
+    end_touches(client, op);
     if (op.of_all) cache_.end_touch_of_all();
-    if (!op.writes) end_read(client);
+    if (!op.writes && !op.alone) end_read(client);
     interleave(client.worker);
   }
   op.done = true;
   deliver(client);
 }
 
+void Model::end_touches(Client& client, Op& op) {
+  for (const NearTouched& touched : op.touched) {
+    client.passed -= touched.era != 0;
+    cache_.end_touch(touched, op.writes);
+  }
+}
+
 void Model::deliver(Client& client) {
   while (!client.ops.empty() && client.ops.front().done) {
     check_answer(client, client.ops.front());
     client.ops.pop_front();
-  }
-}
-
-// --- fills ---
-
-void Model::start(Fill& fill, int worker) {
-  if (worker == fill.link->home) return send(fill);
-  post(worker, fill.link->home, [this, &fill] { send(fill); });
-}
-
-void Model::send(Fill& fill) {
-  Tracked& link = *fill.link;
-  if (!link.is_up || !cache_.vouches(link.number, time())) {
-    fail(fill, false);
-    delete &fill;
-    return;
-  }
-  fill.sent = now_;
-  link.fills.push_back(&fill);
-  if (!link.is_alive) return;
-  link.asked.push_back({.what = Asked::kRead, .key = fill.key});
-  link.asked.push_back({.what = Asked::kPttl, .key = fill.key});
-}
-
-void Model::on_said(Tracked& link) {
-  const Said said = link.said.front();
-  link.said.pop_front();
-  Fill* fill = link.fills.empty() ? nullptr : link.fills.front();
-  switch (said.what) {
-    case Said::kValue:
-      fill->version = said.version;
-      fill->answered = true;
-      if (is_large(said.version)) fail(*fill, true);
-      return;
-    case Said::kMoved:
-      if (!fill->answered) {
-        fill->answered = fill->refused = true;
-        return;
-      }
-      [[fallthrough]];
-    case Said::kPttl:
-      link.fills.pop_front();
-      if (!fill->failed) fill->refused ? fail(*fill, false) : land(*fill, said);
-      delete fill;
-      return;
-    case Said::kInvalid:
-      say("link ", link.number, " says that ", said.key, " has changed");
-      return cache_.invalidate(keys_[said.key]);
-    case Said::kAllInvalid:
-      return cache_.drop_link(link.number);
-    case Said::kBeat:
-      link.beat_awaited = false;
-      if (link.epoch_seen != said.epoch) {
-        if (link.epoch_seen != 0) cache_.drop_link(link.number);
-        link.epoch_seen = said.epoch;
-      }
-      cache_.renew(link.number, at(said.sent + config_.staleness));
-  }
-}
-
-void Model::land(Fill& fill, const Said& last) {
-  const bool there = last.left != 0;
-  const bool keep = last.what == Said::kPttl && (there || nodes_.about(fill.key, fill.version).absent);
-  const uint64_t left = there ? last.left : kNever;
-  const bool same = fill.version % 3 == 0;
-  const uint64_t goes = left == kNever ? uint64_t{1} << 40 : fill.sent + left - 1;
-  const std::string resp2 = text(same ? '=' : '2', fill.key, fill.command, fill.version);
-  const std::string resp3 = text(same ? '=' : '3', fill.key, fill.command, fill.version);
-  NearCache::Landing landing;
-  landing.too_large = is_over_limit(fill.version);
-  landing.until_ms = at(fill.sent + std::min<uint64_t>(left, kKept));
-  landing.deadline_ms = at(goes) | fill.version;
-  if (same || (fill.asked_resp & 1)) landing.resp2 = resp2;
-  if (same || (fill.asked_resp & 2)) landing.resp3 = resp3;
-  std::vector<Fill::Waiter> waiters;
-  cache_.land(fill, keep ? &landing : nullptr, [&] { waiters.swap(fill.waiters); });
-  fill.waiters.swap(waiters);
-  say("fill of ", fill.key, fill.command, " landed with ", fill.version);
-  interleave(fill.link->home);
-  hand_out(fill, {false, fill.key, fill.version, fill.hash, nullptr});
-}
-
-void Model::fail(Fill& fill, bool too_large) {
-  fill.failed = true;
-  ++counts_.failed;
-  NearCache::Landing landing;
-  landing.too_large = true;
-  landing.until_ms = at(fill.sent + kKept);
-  std::vector<Fill::Waiter> waiters;
-  cache_.fail(fill, too_large ? &landing : nullptr, [&] { waiters.swap(fill.waiters); });
-  fill.waiters.swap(waiters);
-  say("fill of ", fill.key, fill.command, " failed");
-  interleave(fill.link->home);
-  const std::shared_ptr<void> end(&cache_, [hash = fill.hash](NearCache* cache) { cache->end_failed(hash); });
-  hand_out(fill, {true, fill.key, 0, fill.hash, end});
-}
-
-void Model::hand_out(Fill& fill, const Outcome& outcome) {
-  const int home = fill.link->home;
-  for (int worker = 0; worker < kWorkers; ++worker) {
-    std::vector<Fill::Waiter> part;
-    for (const Fill::Waiter& waiter : fill.waiters) {
-      if (waiter.part.client->worker == worker) part.push_back(waiter);
-    }
-    if (part.empty()) continue;
-    if (worker == home) {
-      give(part, outcome);
-    } else {
-      post(home, worker, [this, part, outcome] { give(part, outcome); });
-    }
-  }
-  fill.waiters.clear();
-}
-
-void Model::give(const std::vector<Fill::Waiter>& waiters, const Outcome& outcome) {
-  for (const auto& [part, joined] : waiters) {
-    end_fill(*part.client);
-    if (!outcome.failed) {
-      check_age("joined", outcome.key, outcome.version, joined);
-      answer(part, outcome.version);
-      continue;
-    }
-    cache_.begin_touch(outcome.hash, false, false);
-    ++part.client->reads.requests;
-    part.client->reads.mark(outcome.key);
-    send_plain({part.client, part.op, part.place, true});
-    interleave(part.client->worker);
   }
 }
 

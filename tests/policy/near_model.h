@@ -37,6 +37,7 @@ struct Op {
   std::array<int, 3> keys{};
   std::array<uint64_t, 3> least{}, seen{};  // versions
   bool touches = false, writes = false, of_all = false;
+  bool alone = false;  // it has passed by its only key
   std::vector<NearTouched> touched{};
 };
 
@@ -54,6 +55,7 @@ struct Client {
     }
   };
   Marks fills{}, reads{};  // as Session::near_fills, near_reads
+  int passed = 0;          // as Session::near_passed
   uint32_t fill = 0;
   bool waits = false, new_op = false;
   std::deque<Op> ops{};  // in order; the last one is still to be asked for if new_op
@@ -83,6 +85,7 @@ struct Fill final : NearFill {
 
 struct Config {
   size_t admit = 100, writes = 10, past = 5, faults = 5, stalls = 0;  // percent
+  size_t turns = 0;                                                   // to narrow or to widen; of 1000 steps
   size_t depth = 4, clients = 6;
   uint64_t staleness = 600;  // steps
   bool large = true, padded = false, watch_shared = true;
@@ -101,7 +104,7 @@ class Model {
   const std::string& violation() const { return violation_; }
   const std::deque<std::string>& trace() const { return lines_; }
   struct Counts {
-    uint64_t served = 0, joined = 0, fills = 0, plain = 0, waits = 0, glances = 0, ttls = 0, failed = 0;
+    uint64_t served = 0, joined = 0, fills = 0, plain = 0, waits = 0, glances = 0, ttls = 0, failed = 0, passed = 0;
   };
   const Counts& counts() const { return counts_; }
 
@@ -136,7 +139,9 @@ class Model {
   bool read_ttl(Client& client, Op& op);
   bool read_many(Client& client, Op& op);
   bool touch(Client& client, Op& op, bool write);
-  NearRead read_of(const Client& client, int key, uint16_t command) const;
+  NearRead read_of(const Client& client, int key, uint16_t command, uint32_t era) const;
+  void pass(Client& client, Op& op, const NearRead& read, int key);
+  void end_touches(Client& client, Op& op);
   void send_plain(const Part& part);
   void answer(const Part& part, uint64_t version);
   void finish(Client& client, Op& op);

@@ -10,10 +10,15 @@ Model::Model(uint64_t seed, const Config& config, bool trace)
     : random_(seed), config_(config), trace_(trace), cache_(KeyTable::kLeastMemory, kSlots, kWorkers), nodes_(now_) {
   // The hash's bits by which keys share a KeyWatch (KeyShard::watch): the first two keys do.
   const auto watch_of = [](const std::string& key) { return KeyTable::hash(key) >> 40 & 127; };
+  // The third is of the sample, and so never passed by.
+  const auto is_wanted = [&](int key) {
+    if (NearCache::may_pass(KeyTable::hash(keys_[key])) == (key == 2)) return false;
+    return !config.watch_shared || key != 1 || watch_of(keys_[0]) == watch_of(keys_[1]);
+  };
   for (int key = 0; key < kKeys; ++key) {
     uint64_t number = static_cast<uint64_t>(key) << 32;
     do keys_[key] = "key:" + std::to_string(number++);
-    while (config.watch_shared && key == 1 && watch_of(keys_[0]) != watch_of(keys_[1]));
+    while (!is_wanted(key));
   }
   for (int node = 0; node < kNodes; ++node) {
     for (int home = 0; home < kWorkers; ++home) {
@@ -59,6 +64,10 @@ void Model::interleave(int worker) {
 
 void Model::step() {
   ++now_;
+  if (!calm_ && config_.turns > 0 && below(1000) < config_.turns) {
+    cache_.turn(!NearCache::is_narrow(cache_.era()));
+    say("era ", cache_.era(), " begins");
+  }
   const size_t turn = below(128);
   if (turn < 36) return client_turn();
   if (turn < 72) return turn_of_plain();
@@ -293,6 +302,7 @@ void Model::repair() {
     if (!link.is_up) raise(link);
   }
   for (int worker = 0; worker < kWorkers; ++worker) update_map(worker);
+  cache_.turn(false);
 }
 
 bool Model::is_quiet() const {
@@ -314,7 +324,10 @@ void Model::settle() {
 
 // No touch or fill is thought to be under way, and reads are served again.
 void Model::check_nothing_left(int key) {
-  NearRead all = read_of(clients_[0], key, 0);
+  for (const Client& client : clients_) {
+    if (client.passed != 0) violate("reads that were passed by are not answered");
+  }
+  NearRead all = read_of(clients_[0], key, 0, 0);
   all.own_fills = all.own_touches = true;
   const auto glance = cache_.glance(
       all, time(), [this] { return time(); }, [](const KeyReply&, uint64_t) { return true; });

@@ -173,6 +173,14 @@ Scenario near_two_proxies() {
   return scenario;
 }
 
+Scenario near_narrowed() {
+  Scenario scenario = near_two_proxies();
+  scenario.name = "near_narrowed";
+  scenario.plan.window = 16;
+  scenario.near_turn_every_us = 5'000;
+  return scenario;
+}
+
 Scenario near_moving() {
   Scenario scenario = near_two_proxies();
   scenario.name = "near_moving";
@@ -182,6 +190,7 @@ Scenario near_moving() {
   scenario.migration_every_us = 20'000;
   scenario.migration_pace_us = 2'000;
   scenario.migrations_cancel = true;
+  scenario.near_turn_every_us = 20'000;
   scenario.break_every_us = 40'000;
   scenario.refuse_every_us = 200'000;
   scenario.request_timeout_ms = 1000;
@@ -292,6 +301,7 @@ const std::vector<Scenario>& all_scenarios() {
                                              everything(),
                                              near_cache(),
                                              near_two_proxies(),
+                                             near_narrowed(),
                                              near_moving(),
                                              near_blind(),
                                              leases(),

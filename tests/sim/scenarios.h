@@ -29,6 +29,8 @@ Scenario everything();
 Scenario near_cache();
 /// Likewise through two processes of two workers.
 Scenario near_two_proxies();
+/// Likewise while the caches are narrowed and widened.
+Scenario near_narrowed();
 /// Likewise while slots move, connections break, and nodes forget what they track.
 Scenario near_moving();
 /// Likewise with half-open connections, failovers, and slots that are given away.

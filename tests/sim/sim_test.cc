@@ -82,8 +82,13 @@ TEST(Sim, NearCachesOfTwoProxiesKeepTheirGuarantees) {
   expect_some(run_seeds(near_two_proxies(), 200), {"near_cache_hits", "near_cache_invalidations", "ttl_defaulted"});
 }
 
+TEST(Sim, NearCacheKeepsItsGuaranteesWhereItIsNarrowedAndWidened) {
+  expect_some(run_seeds(near_narrowed(), 200), {"near_cache_hits", "near_cache_passed_by", "near_cache_invalidations"});
+}
+
 TEST(Sim, NearCacheKeepsItsGuaranteesWhileSlotsMove) {
-  expect_some(run_seeds(near_moving(), 200), {"near_cache_hits", "near_cache_flushes", "redirects_moved"});
+  expect_some(run_seeds(near_moving(), 200),
+              {"near_cache_hits", "near_cache_passed_by", "near_cache_flushes", "redirects_moved"});
 }
 
 TEST(Sim, NearCacheIsStaleWithinBoundsWhereItCannotKnow) {

@@ -43,6 +43,7 @@ struct Scenario {
   int64_t down_every_us = 0;    // a node refuses everything for a while
   // Past the proxies:
   int64_t direct_every_us = 0;     // a key under a rule is written
+  int64_t near_turn_every_us = 0;  // a near cache is narrowed, or widened again
   int64_t give_away_every_us = 0;  // a slot has another owner without its keys
   bool tracking_overflows = false;
 
@@ -110,6 +111,7 @@ class Simulation {
   void start_migration();
   void start_failover();
   void give_away();
+  void turn_near_cache();
   void write_directly();
   void break_some(bool hang);
   void refuse_for_a_while();

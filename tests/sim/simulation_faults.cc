@@ -22,6 +22,7 @@ void Simulation::start_faults() {
   repeat(scenario_.down_every_us, [this] { refuse_everything_for_a_while(); });
   repeat(scenario_.direct_every_us, [this] { write_directly(); });
   repeat(scenario_.give_away_every_us, [this] { give_away(); });
+  repeat(scenario_.near_turn_every_us, [this] { turn_near_cache(); });
 }
 
 void Simulation::start_migration() {
@@ -38,6 +39,11 @@ void Simulation::give_away() {
   if (masters.empty()) return;
   const std::string& tag = tags_[random().below(tags_.size())];
   cluster_.give_away(resp::key_slot(tag), masters[random().below(masters.size())]);
+}
+
+void Simulation::turn_near_cache() {
+  policy::NearCache& cache = *proxies_[random().below(proxies_.size())]->process->near_cache();
+  cache.turn(!policy::NearCache::is_narrow(cache.era()));
 }
 
 // A lease may end by that, some time after.
