@@ -223,7 +223,8 @@ void Link::settle_times() {
 void Link::on_reply(std::string_view reply) {
   if (reply[0] == '>') [[unlikely]]
     return worker_.on_push(*this, reply);
-  if (pendings_.empty()) [[unlikely]]
+  // Nor to what has not wholly been sent.
+  if (pendings_.empty() || pendings_.front().size > log_.size() - log_.unsent()) [[unlikely]]
     return fail("a reply to nothing");
   const Pending done = pendings_.front();
   if (done.request.flags & kPiece) [[unlikely]] {

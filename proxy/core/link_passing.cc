@@ -26,6 +26,7 @@ constexpr size_t kStartBytes = 32;
 bool Link::may_pass() {
   if (state_ != State::kReady || pendings_.empty() || feeding_) return false;
   if (tail_.size() + scanner_.missing() < kPassBytes || !(detached_ || worker_.is_shared(*this))) return false;
+  if (pendings_.front().size > log_.size() - log_.unsent()) return false;  // it is a reply to nothing (on_reply)
   const Request& request = pendings_.front().request;
   return request.session && !request.task && request.session->can_take_part(request.ticket);
 }
@@ -33,6 +34,7 @@ bool Link::may_pass() {
 // Nobody waits for this reply but who has others asked for it first (a fill of the near cache).
 bool Link::may_drop() {
   if (state_ != State::kReady || pendings_.empty() || tail_.size() + scanner_.missing() < kPassBytes) return false;
+  if (pendings_.front().size > log_.size() - log_.unsent()) return false;
   const Request& request = pendings_.front().request;
   return (request.flags & kPiece) && static_cast<const Piece*>(request.task)->drops_large_replies();
 }

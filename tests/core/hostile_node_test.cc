@@ -115,6 +115,22 @@ TEST_F(HostileNode, RepliesToNothing) {
   EXPECT_EQ(stage.received(client), "+PONG\r\n");
 }
 
+// Found by fuzzing: it was taken for the reply, and the rest of the request for the start of the next.
+TEST_F(HostileNode, RepliesToWhatHasNotWhollyBeenSent) {
+  for (const std::string& reply : {std::string("+OK\r\n"), "$5000000\r\n" + std::string(5'000'000, 'x') + "\r\n"}) {
+    FakeSocket& link = stage.link(kNodeA);
+    link.room = 20;
+    stage.client_sends(client, "GET " + std::string(100, '0') + "{bar}\r\n");
+    stage.answer(kNodeA, reply);
+    EXPECT_TRUE(link.closed);
+    stage.pass(100);
+    stage.accept(kNodeA, 12);
+    EXPECT_EQ(stage.taken(kNodeA).size(), 1u) << "it cannot have run";
+    stage.answer(kNodeA, "$-1\r\n");
+    EXPECT_EQ(stage.received(client), "$-1\r\n");
+  }
+}
+
 TEST_F(HostileNode, PushesThatMakeNoSense) {
   for (const char* push : {">0\r\n", ">1\r\n*0\r\n", ">2\r\n$10\r\ninvalidate\r\n:1\r\n",
                            ">3\r\n+message\r\n+a\r\n+b\r\n", ">2\r\n$10\r\ninvalidate\r\n*1\r\n*1\r\n:5\r\n"}) {
