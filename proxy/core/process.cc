@@ -1,6 +1,7 @@
 #include "proxy/core/process.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "config/units.h"
 #include "proxy/core/policies.h"
@@ -170,6 +171,11 @@ SlotMapPtr Process::publish(const ClusterView& view, int64_t now_us) {
     (node.failed ? next->failed : next->sound).push_back(ids.back());
     next->addresses.push_back(node.address);
   }
+  // Each node tells them in another order, which is no change.
+  std::sort(next->sound.begin(), next->sound.end());
+  std::sort(next->failed.begin(), next->failed.end());
+  std::sort(next->addresses.begin(), next->addresses.end(),
+            [](auto& a, auto& b) { return std::tie(a.host, a.port) < std::tie(b.host, b.port); });
   for (size_t slot = 0; slot < resp::kSlots; ++slot) {
     const uint16_t owner = view.owner[slot];
     if (owner != ClusterView::kNobody) next->owner[slot] = ids[owner];

@@ -1,6 +1,8 @@
 // What happened, for people: what is told once, and how a change of the topology reads.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "proxy/core/event_log.h"
 #include "proxy/core/process.h"
 #include "stage.h"
@@ -66,6 +68,14 @@ class TopologyEventsTest : public testing::Test {
 TEST_F(TopologyEventsTest, TheFirstIsToldAsAWholeAndTheSameNotAgain) {
   EXPECT_EQ(texts_of(process.events()), Texts{"topology: the topology is known: 2 masters with slots"});
   EXPECT_EQ(publish(), Texts{});
+}
+
+TEST_F(TopologyEventsTest, NodesInAnotherOrderAreNoChange) {
+  std::reverse(view.nodes.begin(), view.nodes.end());
+  for (uint16_t& owner : view.owner) owner = static_cast<uint16_t>(3 - owner);
+  EXPECT_EQ(process.publish(view, 0), nullptr);
+  view.nodes[0].failed = true;
+  EXPECT_NE(process.publish(view, 0), nullptr);
 }
 
 TEST_F(TopologyEventsTest, ReplicaThatTakesAllSlotsIsAFailover) {
