@@ -95,7 +95,9 @@ void Health::on_answer(NodeId node) {
 
 void Health::log(LogLevel level, NodeId node, std::string_view what) const {
   const config::Address address = worker_.process().node_address(node);
-  worker_.transport().log(level, "node " + config::format_address(address) + std::string(what));
+  const std::string text = "node " + config::format_address(address) + std::string(what);
+  worker_.transport().log(level, text);
+  worker_.process().events().add(worker_.transport().wall_clock_us(), EventKind::kLink, level != LogLevel::kInfo, text);
 }
 
 // --- probes ---

@@ -1,14 +1,13 @@
 // CORRAL CACHE: the near cache, as the process sees it.
 #include <map>
 
-#include "policy/glob.h"
 #include "proxy/core/local.h"
 #include "proxy/core/near.h"
+#include "proxy/core/purge.h"
 #include "resp/reply_builder.h"
 
 namespace corral::core {
 
-using policy::NearCache;
 using resp::Command;
 
 namespace {
@@ -63,26 +62,18 @@ void tell_stats(Session& session) {
       });
 }
 
-// A part of the table in each turn, so that clients do not wait for all of it.
-void purge_from(Worker& worker, const Request& whole, size_t part, std::string glob, size_t purged) {
-  NearCache* cache = worker.process().near_cache();
-  if (!cache || part >= cache->purge_parts() || worker.stopping()) {
-    std::string out;
-    resp::append_integer(out, static_cast<int64_t>(purged));
-    return worker.answer(whole, out);
-  }
-  purged += cache->purge(part, [&](std::string_view key) { return policy::glob_match(glob, key); });
-  worker.after(
-      0, [&worker, whole, part, glob = std::move(glob), purged] { purge_from(worker, whole, part + 1, glob, purged); });
-}
-
 }  // namespace
 
 void local_corral_cache(Session& session, const Command& command) {
   if (command.argc() == 3 && same_word(command.arg(2), "STATS")) return tell_stats(session);
   if (command.argc() == 4 && same_word(command.arg(2), "PURGE")) {
+    Worker& worker = session.worker();
     const Request whole = session.request_for_reply(kNoSlot, 0);
-    return purge_from(session.worker(), whole, 0, std::string(command.arg(3)), 0);
+    return purge_near_cache(worker, std::string(command.arg(3)), [&worker, whole](uint64_t purged) {
+      std::string out;
+      resp::append_integer(out, static_cast<int64_t>(purged));
+      worker.answer(whole, out);
+    });
   }
   const bool narrows = command.argc() == 3 && same_word(command.arg(2), "NARROW");
   if (narrows || (command.argc() == 3 && same_word(command.arg(2), "WIDEN"))) {

@@ -23,6 +23,7 @@ struct NodeSnapshot {
   uint64_t failures = 0, moved = 0, asked = 0;
   uint32_t connections = 0;  // that are ready, of whatever use
   uint32_t failing = 0;      // that could not be made at the last attempt
+  uint32_t given_up = 0;     // workers that have given it up, until it answers again
   uint32_t in_flight = 0;    // requests
 
   void add(const NodeSnapshot& other);
