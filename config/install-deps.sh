@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The one list of the Debian packages that Corral needs, and their installation.
 #
-#   config/install-deps.sh [build|package|test|bench|fuzz]     the default is test; each group holds those before it
+#   config/install-deps.sh [build|package|test|page|bench|fuzz]    the default is test; each group holds those before it,
+#                                                                  but the browser is in page only
 #
 # Does nothing, and quickly, if all are there. Services that come with a package (redis-server, nutcracker, prometheus)
 # are neither started nor enabled if it was this script that installed them.
@@ -15,6 +16,7 @@ package=(dpkg-dev file gzip)
 test=(redis-server redis-tools openssl patch adduser lintian man-db systemd prometheus)
 # Node.js may have come another way, with an npm of its own that Debian's package does not go with.
 command -v node >/dev/null && command -v npm >/dev/null || test+=(nodejs npm)
+page=(chromium)
 bench=(nutcracker)
 fuzz=(clang libclang-rt-14-dev)
 
@@ -30,13 +32,14 @@ case "${1:-test}" in
   build) wanted=("${build[@]}") ;;
   package) wanted=("${build[@]}" "${package[@]}") ;;
   test) wanted=("${build[@]}" "${package[@]}" "${test[@]}") ;;
+  page) wanted=("${build[@]}" "${package[@]}" "${test[@]}" "${page[@]}") ;;
   bench) wanted=("${build[@]}" "${package[@]}" "${test[@]}" "${bench[@]}") ;;
   fuzz) wanted=("${build[@]}" "${package[@]}" "${test[@]}" "${bench[@]}" "${fuzz[@]}") ;;
   -h | --help)
-    sed -n '2,8s/^# \{0,1\}//p' "$0"
+    sed -n '2,9s/^# \{0,1\}//p' "$0"
     exit 0
     ;;
-  *) die "unknown group '$1'; the groups are build, package, test, bench, fuzz" ;;
+  *) die "unknown group '$1'; the groups are build, package, test, page, bench, fuzz" ;;
 esac
 
 # Those of its arguments that are not installed, one a line.

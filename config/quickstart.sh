@@ -121,6 +121,7 @@ It looks like one Redis server. In another terminal:
   redis-benchmark $at -t set,get -n 200000 -r 100000
   redis-benchmark $at -t set,get -n 1000000 -r 100000 -P 16
 ${admin:+
+See it live:                 http://$admin/
 Its metrics, for Prometheus: http://$admin/metrics
 }
 Ctrl-C stops it.

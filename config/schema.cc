@@ -99,7 +99,7 @@ const Field kFields[] = {
     {"server", "announce",
      "The address that CLUSTER commands tell, for NAT and containers; empty: the one that the client used.",
      OptionalAddress{server<&Server::announce>}},
-    {"server", "admin", "Where metrics and health are told over HTTP; empty: nowhere.",
+    {"server", "admin", "Where the live page, metrics and health are, over HTTP; empty: nowhere.",
      OptionalAddress{server<&Server::admin>}},
     {"server", "admin_token",
      "What a request there must carry (Authorization: Bearer ...); empty: nothing, for loopback addresses only.",

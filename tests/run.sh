@@ -7,7 +7,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 jobs=${JOBS:-2}
 
-"$root/config/install-deps.sh" test
+"$root/config/install-deps.sh" page
 cmake -S "$root" -B "$root/build" -G Ninja -DCMAKE_BUILD_TYPE=Release
 cmake --build "$root/build" -j "$jobs"
 exec ctest --test-dir "$root/build" --output-on-failure -j "$jobs" "$@"

@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "config/units.h"
+#include "proxy/admin/actions.h"
 #include "proxy/admin/metrics.h"
+#include "proxy/admin/page_files.h"
 #include "proxy/admin/process_facts.h"
 #include "proxy/admin/readiness.h"
 
@@ -15,11 +17,21 @@ namespace corral::admin {
 
 namespace {
 
-constexpr size_t kThreads = 8;
+// Who watches the page keeps a thread.
+constexpr size_t kThreads = 8 + LiveFeed::kMostViewers;
 constexpr std::chrono::milliseconds kTryAgain{50};  // for the address
-constexpr time_t kKeepAliveSeconds = 1, kPatienceSeconds = 5;
+// Who does not take what it is sent within two seconds is let go: a page asks again by itself.
+constexpr time_t kKeepAliveSeconds = 1, kReadSeconds = 5, kWriteSeconds = 2;
+constexpr int kSendBufferBytes = 256 * 1024;  // what the system keeps at most for who does not read
 constexpr size_t kMostBodyBytes = 64 * 1024;
 constexpr const char* kText = "text/plain; charset=utf-8";
+constexpr const char* kJson = "application/json";
+constexpr const char* kEventStream = "text/event-stream";
+// Nothing but what comes from here, no script or style in the page's text, and in nobody's frame. Trusted Types keep
+// the scripts from making HTML of what they are told.
+constexpr const char* kContentSecurityPolicy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 constexpr const char* kMetricsText = "text/plain; version=0.0.4; charset=utf-8";
 
 void set_text(httplib::Response& response, int status, const std::string& text) {
@@ -37,20 +49,23 @@ Asked asked_by(const httplib::Request& request, std::string (&headers)[5]) {
 
 Admin::Admin(core::Process& process, Post post)
     : process_(process),
-      collector_(process, std::move(post)),
+      post_(std::move(post)),
+      collector_(process, post_),
+      feed_(process, collector_),
       address_(config::parse_address(process.settings().server.admin).value()),
       access_(process.settings().server.admin_token, address_.host),
       server_(std::make_unique<httplib::Server>()) {
   server_->new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
   server_->set_keep_alive_timeout(kKeepAliveSeconds);
-  server_->set_read_timeout(kPatienceSeconds);
-  server_->set_write_timeout(kPatienceSeconds);
+  server_->set_read_timeout(kReadSeconds);
+  server_->set_write_timeout(kWriteSeconds);
   server_->set_payload_max_length(kMostBodyBytes);
   server_->set_tcp_nodelay(true);
   // By default it would let several processes share the address, and a second Corral not notice that it is taken.
   server_->set_socket_options([](int socket) {
     const int on = 1;
     setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &kSendBufferBytes, sizeof(kSendBufferBytes));
   });
   add_routes();
 }
@@ -71,6 +86,7 @@ bool Admin::bind() {
 }
 
 void Admin::serve() {
+  feed_.start();
   thread_ = std::thread([this] { run(); });
 }
 
@@ -92,6 +108,7 @@ void Admin::release() {
     if (std::exchange(stopping_, true) || !thread_.joinable()) return;
   }
   stopped_.notify_all();
+  feed_.end();
   // Between being bound and running it would not notice.
   while (!ended_ && !server_->is_running()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   server_->stop();
@@ -100,6 +117,7 @@ void Admin::release() {
 void Admin::stop() {
   release();
   if (thread_.joinable()) thread_.join();
+  feed_.stop();
 }
 
 void Admin::add_routes() {
@@ -111,6 +129,44 @@ void Admin::add_routes() {
   server_->Get("/readyz", [this](const httplib::Request&, httplib::Response& response) { tell_ready(response); });
   server_->Get("/metrics", [this](const httplib::Request&, httplib::Response& response) {
     response.set_content(metrics_text(process_, collector_.collect(kMetricsWish), process_facts()), kMetricsText);
+  });
+  server_->Get("/events", [this](const httplib::Request&, httplib::Response& response) { stream(response); });
+  add_page();
+  add_actions();
+}
+
+void Admin::add_page() {
+  for (const PageFile& file : page_files()) {
+    const std::string path = file.name == "index.html" ? "/" : "/page/" + std::string(file.name);
+    server_->Get(path, [&file](const httplib::Request&, httplib::Response& response) {
+      response.set_header("Content-Security-Policy", kContentSecurityPolicy);
+      response.set_header("Cross-Origin-Opener-Policy", "same-origin");
+      response.set_header("Cross-Origin-Resource-Policy", "same-origin");
+      response.set_header("Referrer-Policy", "no-referrer");
+      response.set_content(file.content.data(), file.content.size(), std::string(file.type));
+    });
+  }
+}
+
+void Admin::add_actions() {
+  const auto tell = [](const Outcome& outcome, httplib::Response& response) {
+    response.status = outcome.status;
+    response.set_content(outcome.text, kJson);
+  };
+  server_->Post("/purge", [this, tell](const httplib::Request& request, httplib::Response& response) {
+    tell(purge(post_, request.body), response);
+  });
+  server_->Post("/reload",
+                [this, tell](const httplib::Request&, httplib::Response& response) { tell(reload(post_), response); });
+}
+
+void Admin::stream(httplib::Response& response) {
+  const auto viewer = feed_.let_in();
+  if (!viewer) return set_text(response, 503, std::to_string(LiveFeed::kMostViewers) + " pages are open already");
+  response.set_header("X-Accel-Buffering", "no");  // a proxy in between is to pass each event on at once
+  response.set_chunked_content_provider(kEventStream, [viewer](size_t, httplib::DataSink& sink) {
+    const LiveFeed::Text event = viewer->next();
+    return event && sink.write(event->data(), event->size());
   });
 }
 

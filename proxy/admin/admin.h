@@ -1,5 +1,9 @@
-// The admin port: metrics and health over HTTP, on threads that serve no client.
+// The admin port: metrics, health and the live page over HTTP, on threads that serve no client.
 //
+//   GET  /          the page; what it consists of is under /page/
+//   GET  /events    what it shows, once a second (live_feed.h)
+//   POST /purge     the body is a glob; drops the keys that match from the near cache
+//   POST /reload    loads the settings again
 //   GET  /metrics   for Prometheus
 //   GET  /healthz   200 as long as the process lives
 //   GET  /readyz    200 if every slot has an owner that can be reached, else 503 and why
@@ -15,6 +19,7 @@
 
 #include "proxy/admin/access.h"
 #include "proxy/admin/collector.h"
+#include "proxy/admin/live_feed.h"
 #include "proxy/core/process.h"
 
 namespace httplib {
@@ -47,13 +52,18 @@ class Admin {
 
  private:
   void add_routes();
+  void add_page();
+  void add_actions();
+  void stream(httplib::Response& response);
   bool may(const httplib::Request& request, httplib::Response& response) const;
   bool bind();
   void run();
   void tell_ready(httplib::Response& response);
 
   core::Process& process_;
+  const Post post_;
   Collector collector_;
+  LiveFeed feed_;
   const config::Address address_;
   const Access access_;
   std::unique_ptr<httplib::Server> server_;

@@ -126,7 +126,7 @@ int Server::run(bool takeover) {
   for (const ListenSocket& listener : listeners_) {
     spdlog::info("listening on {}, {} workers", config::format_address(listener.address), process_.workers());
   }
-  if (admin_) spdlog::info("metrics are at http://{}/metrics", settings_.server.admin);
+  if (admin_) spdlog::info("the page is at http://{0}/, metrics are at http://{0}/metrics", settings_.server.admin);
   uv_run(&loop_, UV_RUN_DEFAULT);
   if (admin_) admin_->stop();
   for (auto& thread : workers_) thread->thread.join();

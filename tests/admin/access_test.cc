@@ -43,10 +43,10 @@ TEST(AccessTest, WithoutATokenOtherNamesAreTurnedAway) {
 
 TEST(AccessTest, TokenIsWantedButForThePageAndTheProbes) {
   const Access access("secret", "0.0.0.0");
-  for (const char* path : {"/", "/healthz", "/readyz"}) {
+  for (const char* path : {"/", "/page/main.js", "/healthz", "/readyz"}) {
     EXPECT_EQ(access.judge(get(path, "corral.example")), Verdict::kYes) << path;
   }
-  for (const char* path : {"/metrics", "/events", "/state", "/other"}) {
+  for (const char* path : {"/metrics", "/events", "/page", "/purge", "/other"}) {
     Asked asked = get(path, "corral.example");
     EXPECT_EQ(access.judge(asked), Verdict::kWantsToken) << path;
     for (const char* wrong : {"secret", "Bearer secre", "Bearer secret2", "Bearer ", "Basic secret", "bearer:secret"}) {

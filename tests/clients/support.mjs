@@ -21,9 +21,10 @@ export const target = process.env.CORRAL_CLIENTS_TARGET ?? 'corral';
 export const onCorral = target !== 'redis';
 
 // Starts the servers of this test file and stops them after its last test. `port` is for plain clients, `clusterPort` for
-// those in cluster mode, `nodes` are the Redis servers themselves. `settings` are Corral's, in TOML, `flags` more of its flags.
-export async function startServers(settings = '', flags = []) {
-  const child = spawn(`${repository}/tests/clients/servers.sh`, [target, repository, binary, settings, ...flags], {
+// those in cluster mode, `nodes` are the Redis servers themselves. `settings` are Corral's, in TOML, `flags` more of its flags,
+// `script` is what starts them, which may tell of more.
+export async function startServers(settings = '', flags = [], script = 'tests/clients/servers.sh') {
+  const child = spawn(`${repository}/${script}`, [target, repository, binary, settings, ...flags], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const ended = once(child, 'exit');
@@ -37,8 +38,8 @@ export async function startServers(settings = '', flags = []) {
     setTimeout(() => process.exit(), 3000).unref();
     assert.equal(status, 0, 'the servers did not end well; see above');
   });
-  const { port, clusterPort, nodes, log } = JSON.parse(first[0]);
-  return { host: '127.0.0.1', port, clusterPort, nodes, log, url: `redis://127.0.0.1:${port}` };
+  const told = JSON.parse(first[0]);
+  return { ...told, host: '127.0.0.1', url: `redis://127.0.0.1:${told.port}` };
 }
 
 // A test that fails, rather than holds up all others, if it hangs.
