@@ -77,7 +77,7 @@ void local_corral_cache(Session& session, const Command& command) {
   }
   const bool narrows = command.argc() == 3 && same_word(command.arg(2), "NARROW");
   if (narrows || (command.argc() == 3 && same_word(command.arg(2), "WIDEN"))) {
-    if (NearCache* cache = session.worker().process().near_cache()) cache->turn(narrows);
+    if (policy::NearCache* cache = session.worker().process().near_cache()) cache->turn(narrows);
     return session.reply("+OK\r\n");
   }
   session.reply_error("ERR syntax error, try CORRAL CACHE STATS, PURGE <glob>, NARROW or WIDEN");
