@@ -4,6 +4,7 @@
 #include <ctime>
 #include <map>
 #include <set>
+#include <sstream>
 
 #include "beside_redis.h"
 
@@ -273,38 +274,15 @@ TEST_F(IntrospectionTest, info_is_that_of_one_redis_and_of_corral) {
   for (const char* section : {"Server", "Clients", "Memory", "Stats", "Replication", "Cluster", "Keyspace", "Corral"}) {
     EXPECT_NE(plain.find("# " + std::string(section) + "\r\n"), std::string::npos) << section;
   }
-  for (const char* name : {"requests",
-                           "upstream_commands",
-                           "upstream_errors",
-                           "redirects_moved",
-                           "redirects_ask",
-                           "retries",
-                           "indoubt",
-                           "near_cache_hits",
-                           "near_cache_misses",
-                           "near_cache_keys",
-                           "near_cache_bytes",
-                           "near_cache_evictions",
-                           "near_cache_invalidations",
-                           "near_cache_flushes",
-                           "near_cache_passed_by",
-                           "near_cache_narrowed",
-                           "near_cache_narrowings",
-                           "reads_shared",
-                           "leases_granted",
-                           "leases_filled",
-                           "leases_lapsed",
-                           "waits",
-                           "waits_filled",
-                           "waits_timed_out",
-                           "stale_served",
-                           "early_refreshes",
-                           "ttl_defaulted",
-                           "ttl_clamped",
-                           "ttl_rejected",
-                           "ttl_observed",
-                           "guard_denied",
-                           "too_big"}) {
+  constexpr const char* kCounters =
+      "requests upstream_commands upstream_errors redirects_moved redirects_ask retries indoubt "
+      "near_cache_hits near_cache_misses near_cache_keys near_cache_bytes near_cache_evictions "
+      "near_cache_invalidations near_cache_flushes near_cache_passed_by near_cache_narrowed "
+      "near_cache_narrowings reads_shared leases_granted leases_filled leases_lapsed waits waits_filled "
+      "waits_timed_out stale_served early_refreshes ttl_defaulted ttl_clamped ttl_rejected ttl_observed "
+      "guard_denied too_big";
+  std::istringstream counters(kCounters);
+  for (std::string name; counters >> name;) {
     EXPECT_NE(info_field(plain, name), "") << name;
   }
 }
