@@ -34,6 +34,10 @@ void SeenKeys::sample(const Session& session, const Command& command, const Comm
   const uint64_t random = worker_.transport().random();
   double weight = sampler_.take(random);
   if (!reads(spec) || !session.open()) return;  // with a connection that was closed its input is gone
+  if (spec.only_key != 0) {
+    const std::string_view key = command.arg(spec.only_key);
+    return hot_.add(key, policy::KeyTable::hash(key), weight);
+  }
   std::vector<uint32_t>& keys = worker_.scratch_indexes();
   keys.clear();
   if (!resp::find_keys(spec, command, keys) || keys.empty()) return;
