@@ -223,8 +223,7 @@ void Link::settle_times() {
 void Link::on_reply(std::string_view reply) {
   if (reply[0] == '>') [[unlikely]]
     return worker_.on_push(*this, reply);
-  // Nor to what has not wholly been sent.
-  if (pendings_.empty() || pendings_.front().size > log_.size() - log_.unsent()) [[unlikely]]
+  if (pendings_.empty()) [[unlikely]]
     return fail("a reply to nothing");
   const Pending done = pendings_.front();
   if (done.request.flags & kPiece) [[unlikely]] {
@@ -232,6 +231,9 @@ void Link::on_reply(std::string_view reply) {
     if (!piece->take(reply)) return;
     reply = piece->verdict();
   }
+  // The first commands of a piece may be answered before the last one has been sent, but not the last one.
+  if (done.size > log_.size() - log_.unsent()) [[unlikely]]
+    return fail("a reply to nothing");
   pendings_.pop();
   note_time(done.request);
   if (pendings_.size() > 1 && pendings_[1].request.touch.needs_key())
