@@ -226,9 +226,12 @@ void Fill::give(Worker& worker, const std::vector<Waiter>& waiters, const Outcom
       continue;
     }
     if (outcome.slow) [[unlikely]] {
-      // Who joined it has not waited for all of its time.
-      const uint64_t waited_us = uint64_t{worker.now_ms() - waiter.request.since_ms} * 1000;
-      note_slow(worker, waiter.request, *outcome.slow, outcome.node, std::min(outcome.upstream_us, waited_us));
+      // Who joined it has not waited for all of its time, perhaps for a short one only.
+      const uint32_t waited_ms = worker.now_ms() - waiter.request.since_ms;
+      const uint64_t upstream_us = std::min(outcome.upstream_us, uint64_t{waited_ms} * 1000);
+      if (worker.process().slow_requests().wants(waited_ms)) {
+        note_slow(worker, waiter.request, *outcome.slow, outcome.node, upstream_us);
+      }
     }
     const std::string_view reply = session.resp() == 3 ? *outcome.resp3 : *outcome.resp2;
     if (!outcome.judged) {

@@ -119,6 +119,22 @@ void check_histogram(const Reply& histogram, int64_t calls) {
   EXPECT_EQ(count_before, calls);
 }
 
+TEST_F(SlowLogTest, who_joins_a_slow_fill_late_was_not_slow) {
+  RedisServer& node = cluster_->owner_of("near:2");
+  Client late = corral_->connect();
+  node.pause();
+  client_.send(encode({"GET", "near:2"}));
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  late.send(encode({"GET", "near:2"}));
+  EXPECT_TRUE(eventually([&] { return corral_->counter("reads_shared") > 0; }));
+  node.resume();
+  EXPECT_TRUE(client_.read_reply().is_nil());
+  EXPECT_TRUE(late.read_reply().is_nil());
+  const Reply all = client_.command("CORRAL", "SLOWLOG", "GET", "-1");
+  EXPECT_FALSE(all.elements.empty());
+  for (const Reply& one : all.elements) EXPECT_GE(one.at("duration_us").integer, 100'000) << to_string(all);
+}
+
 TEST_F(SlowLogTest, latency_histogram_counts_what_clients_sent_wherever_it_was_answered) {
   for (const int version : {2, 3}) {
     client_.command("HELLO", version);
