@@ -1,6 +1,7 @@
 // A socket of UvTransport, and what it has more of if it speaks TLS.
 #pragma once
 
+#include <sys/socket.h>
 #include <uv.h>
 
 #include <cstdint>
@@ -36,6 +37,14 @@ struct UvSocket : core::Socket {
   bool lingering = false;      // closed, but not all that was taken has been sent yet
   std::unique_ptr<UvTls> tls;  // null: none is spoken
   uint32_t* choice = nullptr;  // of the host's addresses: next time another one, if it cannot be connected to
+
+  /// The error that the system keeps for it; 0: none. It is forgotten then.
+  int take_error() const {
+    int error = 0;
+    socklen_t size = sizeof(error);
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    return error;
+  }
 };
 
 }  // namespace corral::uv

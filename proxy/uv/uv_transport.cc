@@ -236,7 +236,11 @@ void UvTransport::on_event(UvSocket* socket, int status, int events) {
   begin_turn();
   if (socket->closed || socket->failing) return;
   if (socket->connecting) return finish_connect(socket);
-  if (status < 0) return fail_later(socket, uv_strerror(status));
+  if (status < 0) {
+    // libuv tells of any error of the socket as EBADF (uv__poll_io).
+    const int error = socket->take_error();
+    return fail_later(socket, error != 0 ? std::strerror(error) : uv_strerror(status));
+  }
   if (events & UV_READABLE) read(socket);
   if (!socket->closed && (events & UV_DISCONNECT) && !socket->hung_up && !socket->reading) {
     socket->hung_up = true;
@@ -252,10 +256,7 @@ void UvTransport::on_event(UvSocket* socket, int status, int events) {
 }
 
 void UvTransport::finish_connect(UvSocket* socket) {
-  int error = 0;
-  socklen_t size = sizeof(error);
-  getsockopt(socket->fd, SOL_SOCKET, SO_ERROR, &error, &size);
-  if (error != 0) return fail_later(socket, std::strerror(error));
+  if (const int error = socket->take_error(); error != 0) return fail_later(socket, std::strerror(error));
   socket->connecting = false;
   if (socket->tls) return start_tls(socket);
   update_events(socket);

@@ -201,6 +201,7 @@ TEST_P(KillTest, what_redis_kept_is_there_nothing_is_done_twice_and_errors_end_w
   elected_ = wait_for_election();
   ASSERT_TRUE(all_have_done(50));
   for (const auto& thread : threads_) thread->finish();
+  EXPECT_EQ(corral_.log().find("bad file descriptor"), std::string::npos) << "what libuv says of a reset";
   for (const auto& writer : writers_) {
     EXPECT_EQ(writer->unexpected, "");
     if (writer->master != 0) {
