@@ -53,10 +53,15 @@ class Manager {
   int fd_;
 };
 
+constexpr const char* kStandalone = "[upstream]\nmode = \"standalone\"\n";
+
 class ServiceTest : public ::testing::Test {
  protected:
-  CorralOptions options() const {
-    return {.upstream = redis_.address(), .settings = "[upstream]\nmode = \"standalone\"\n"};
+  CorralOptions options() const { return {.upstream = redis_.address(), .settings = kStandalone}; }
+  // Likewise, with the settings in `file_`, which a test may change.
+  CorralOptions options_with_file() const {
+    std::ofstream(file_) << kStandalone;
+    return {.upstream = redis_.address(), .flags = {"--config", file_}};
   }
   static std::string serving(pid_t pid) { return "READY=1\nMAINPID=" + std::to_string(pid) + "\nSTATUS=serving"; }
   static pid_t pid_of(Client& client) {
@@ -64,6 +69,8 @@ class ServiceTest : public ::testing::Test {
   }
 
   RedisServer redis_;
+  TempDir dir_;
+  const std::string file_ = dir_.path() / "corral.toml";
 };
 
 TEST_F(ServiceTest, start_reload_and_stop_are_told) {
@@ -81,20 +88,14 @@ TEST_F(ServiceTest, start_reload_and_stop_are_told) {
 
 TEST_F(ServiceTest, a_reload_that_fails_is_told_with_its_reason) {
   const Manager manager;
-  TempDir dir;
-  const std::string file = dir.path() / "corral.toml";
-  std::ofstream(file) << "[upstream]\nmode = \"standalone\"\n";
-  CorralOptions with_file = options();
-  with_file.settings = "";
-  with_file.flags = {"--config", file};
-  Corral corral(with_file);
+  Corral corral(options_with_file());
   EXPECT_EQ(manager.hear(), serving(corral.pid()));
-  std::ofstream(file) << "[server]\nwrokers = 2\n";
+  std::ofstream(file_) << "[server]\nwrokers = 2\n";
   corral.signal(SIGHUP);
   EXPECT_EQ(manager.hear().substr(0, 11), "RELOADING=1");
   const std::string ready = manager.hear();
   EXPECT_EQ(ready.substr(0, 8), "READY=1\n");
-  EXPECT_NE(ready.find(file + ":2: "), std::string::npos) << ready;
+  EXPECT_NE(ready.find(file_ + ":2: "), std::string::npos) << ready;
 }
 
 TEST_F(ServiceTest, sigusr2_puts_a_new_process_in_the_place_of_the_old_one) {
@@ -119,14 +120,8 @@ TEST_F(ServiceTest, sigusr2_puts_a_new_process_in_the_place_of_the_old_one) {
 }
 
 TEST_F(ServiceTest, a_new_process_that_cannot_start_leaves_the_old_one_serving) {
-  TempDir dir;
-  const std::string file = dir.path() / "corral.toml";
-  std::ofstream(file) << "[upstream]\nmode = \"standalone\"\n";
-  CorralOptions with_file = options();
-  with_file.settings = "";
-  with_file.flags = {"--config", file};
-  Corral corral(with_file);
-  std::ofstream(file) << "wrong";
+  Corral corral(options_with_file());
+  std::ofstream(file_) << "wrong";
   for (int attempt = 1; attempt <= 2; ++attempt) {
     corral.signal(SIGUSR2);
     require_eventually("it is said in the log", [&] {
