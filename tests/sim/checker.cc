@@ -244,10 +244,14 @@ void Checker::check_private(uint32_t client, uint32_t number, const Op& op, std:
     }
   }
   if (op.kind == OpKind::kExists) return;
+  const bool present = op.kind == OpKind::kSet;
   for (const std::string& key : op.keys) {
-    const bool present = op.kind == OpKind::kSet;
     Private& state = keys[key];
-    state = {!present || (unknown && state.may_be_absent), present || (unknown && state.may_be_present)};
+    // As in check_write: what is in doubt may be executed any time later.
+    state.may_be_set_late |= unknown && present;
+    state.may_be_deleted_late |= unknown && !present;
+    state.may_be_absent = !present || state.may_be_deleted_late || (unknown && state.may_be_absent);
+    state.may_be_present = present || state.may_be_set_late || (unknown && state.may_be_present);
   }
 }
 

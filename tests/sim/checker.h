@@ -102,6 +102,7 @@ class Checker {
   };
   struct Private {  // a key that may be deleted
     bool may_be_absent = true, may_be_present = false;
+    bool may_be_set_late = false, may_be_deleted_late = false;
   };
 
   void check_value(uint32_t client, uint32_t number, std::string_view key, std::string_view element);
