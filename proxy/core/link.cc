@@ -269,7 +269,7 @@ bool Link::feed(std::string_view bytes) {
 void Link::end_feeding() {
   feeder_ = nullptr;
   if (pendings_.empty()) return;
-  pendings_.front().sent_ms = worker_.now_ms();
+  pendings_.front().sent_ms = pendings_.front().request.since_ms = worker_.now_ms();
   pendings_.front().request.flags &= static_cast<uint8_t>(~kMayWait);
 }
 

@@ -67,12 +67,14 @@ void Link::check_silence(uint32_t now_ms) {
 }
 
 // What a node that does answer has not come to in time is answered without it; its reply will find nobody. (Not a
-// transaction: of its replies none can be left out. It ends when the link does.)
+// transaction: of its replies none can be left out. It ends when the link does.) What was held before it was sent is
+// older than what is under way in front of it, so all are looked at.
 void Link::expire_requests(uint32_t now_ms) {
   const int64_t timeout_ms = worker_.settings().upstream.request_timeout_ms;
   for (uint32_t i = 0; i < pendings_.size(); ++i) {
     const Pending expired = pendings_[i];
-    if (now_ms - expired.sent_ms <= timeout_ms) return;
+    const uint32_t since_ms = expired.request.session ? expired.request.since_ms : expired.sent_ms;
+    if (now_ms - since_ms <= timeout_ms) continue;
     const bool comes = i == 0 && (passing_ || !tail_.empty());
     if (comes || (expired.request.flags & (kMayWait | kPiece | kDiscard))) continue;
     pendings_[i].request = {};

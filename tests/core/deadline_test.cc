@@ -113,6 +113,21 @@ TEST_F(SlowNodeTest, WhatItDoesNotComeToIsAnsweredWithoutIt) {
   EXPECT_EQ(stage.received(other), "*1\r\n+OK\r\n") << "a transaction is not cut short";
 }
 
+// The time for which it was held counts, too: it may not take so long twice.
+TEST_F(SlowNodeTest, WhatWasHeldFirstIsAnsweredInTimeAllTheSame) {
+  stage.client_sends(client, "SET bar 1\r\n");
+  for (int i = 0; i < 40; ++i) {
+    if (!stage.taken(kNodeA).empty()) stage.answer(kNodeA, "-LOADING Redis is loading the dataset in memory\r\n");
+    stage.pass(100);
+  }
+  for (int i = 0; i < 10 && stage.taken(kNodeA).empty(); ++i) stage.pass(100);
+  const auto other = stage.connect_client();
+  stage.client_sends(other, "GET bar\r\n");
+  stage.pass(1500);
+  EXPECT_TRUE(stage.received(client).starts_with("-INDOUBT "));
+  EXPECT_EQ(stage.received(other), "") << "it has not had its time";
+}
+
 TEST_F(SlowNodeTest, AReplyThatNeverEndsIsGivenUpAlthoughItComes) {
   FakeSocket& link = stage.link(kNodeA);
   stage.client_sends(client, "SET bar 1\r\n");
