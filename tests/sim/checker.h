@@ -26,6 +26,7 @@ struct Op {
   uint32_t padding = 0;  // bytes, of values
   bool answered = false;
   uint32_t process = 0;
+  int64_t asked_us = 0;
   int64_t ttl_ms = 0;              // of SET; 0: none
   std::vector<KeyLog::Sent> sent;  // by key, where they are logged
   uint32_t asked_by_then = 0;      // requests that the connection had sent when this one was answered

@@ -87,6 +87,7 @@ Op SimClient::make_op() {
   op.kind = kMix[random.below(std::size(kMix))];
   op.padding = plan_.padding > 0 ? static_cast<uint32_t>(random.below(plan_.padding)) : 0;
   op.process = process_;
+  op.asked_us = loop_.now_us();
   if (op.kind == OpKind::kEcho) return op;
   pick_keys(op);
   if (op.is_logged() && op.kind == OpKind::kSet && random.chance(50)) op.ttl_ms = random.between(1, plan_.near_ttl_ms);
@@ -138,6 +139,9 @@ void SimClient::on_reply(std::string_view reply) {
   op.answered = true;
   op.asked_by_then = static_cast<uint32_t>(history_.size());
   op.reply = reply;
+  if (const int64_t took_us = loop_.now_us() - op.asked_us; took_us > plan_.patience_us && !plan_.slow_reader) {
+    fail("waited for " + std::to_string(took_us) + " us: " + readable(reply));
+  }
   checker_.on_reply(number_, answered_++, op);
 }
 

@@ -23,6 +23,7 @@ struct ClientPlan {
   uint32_t padding = 0;         // bytes, at most, in values
   bool one_key_a_slot = false;  // in each command
   bool slow_reader = false;
+  int64_t patience_us = 0;  // no reply takes longer, unless the client reads slowly
   uint32_t near_percent = 0;  // of commands: on keys of a rule with near_cache, some of them with a TTL
   int64_t near_ttl_ms = 300;  // at most
   Ending ending = Ending::kStay;

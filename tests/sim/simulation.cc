@@ -101,6 +101,7 @@ ClientPlan Simulation::plan_for(uint32_t number) {
   plan.tags = tags_;
   plan.window = 1 + static_cast<uint32_t>(random().below(scenario_.plan.window));
   plan.think_us = 1 + random().between(0, 2 * scenario_.plan.think_us);
+  plan.patience_us = scenario_.request_timeout_ms * 1000 + kSecondUs;
   plan.slow_reader = scenario_.plan.slow_reader && number % 2 == 0;
   if (scenario_.clients_vanish && number % 3 == 1) plan.ending = Ending::kMidway;
   if (scenario_.clients_vanish && number % 3 == 2) plan.ending = Ending::kHalfClose;
