@@ -15,13 +15,14 @@ namespace {
 size_t allocated_bytes = 0;
 }
 
-void* operator new(size_t size) {
+// Not inlined, since the compiler would take one without the other for a mistake.
+[[gnu::noinline]] void* operator new(size_t size) {
   allocated_bytes += size;
   if (void* const memory = std::malloc(size)) return memory;
   throw std::bad_alloc();
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace corral::test {
 namespace {
