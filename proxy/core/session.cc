@@ -280,7 +280,7 @@ void Session::on_backlog_gone() {
 void Session::check(uint32_t now_ms, bool draining) {
   const config::Settings& settings = worker_.settings();
   const int64_t command_ms = settings.limits.command_time_ms, idle_ms = settings.server.idle_timeout_ms;
-  const bool in_command = paused_ == 0 && (input_ || upload_ || skipped_);
+  const bool in_command = paused_ == 0 && !resumable && (input_ || upload_ || skipped_);
   if (in_command && command_ms > 0 && now_ms - partial_since_ms_ > command_ms) {
     worker_.stats().clients_slow.add();
     return close();
