@@ -170,11 +170,14 @@ void HoldTable::insert_refused(Hold& hold, Held held) {
   hold.queue.insert(at, std::move(held));
 }
 
+// Not beyond what the first of them may wait.
 void HoldTable::pause(Hold& hold, uint8_t attempts) {
-  const uint32_t delay = std::min(500u, 4u << std::min<uint8_t>(attempts, 7));
+  const uint32_t most_ms = std::min(500u, 4u << std::min<uint8_t>(attempts, 7));
+  const int64_t delay_ms = most_ms / 2 + static_cast<int64_t>(worker_.transport().random() % (most_ms / 2 + 1));
+  const int64_t waited_ms = worker_.now_ms() - hold.queue.front().request.since_ms;
+  const int64_t left_ms = std::max<int64_t>(0, worker_.settings().upstream.request_timeout_ms - waited_ms);
   hold.waiting = true;
-  hold.retry_at_ms =
-      worker_.now_ms() + delay / 2 + static_cast<uint32_t>(worker_.transport().random() % (delay / 2 + 1));
+  hold.retry_at_ms = worker_.now_ms() + static_cast<uint32_t>(std::min(delay_ms, left_ms));
 }
 
 void HoldTable::on_answered(const Link::Pending& pending) {
@@ -236,10 +239,13 @@ void HoldTable::on_detached(Link& link) {
 int64_t HoldTable::run(uint32_t now_ms) {
   std::vector<Key> due;
   for (const auto& [key, hold] : holds_) {
-    if (hold.in_flight == 0 && hold.waiting && static_cast<int32_t>(now_ms - hold.retry_at_ms) >= 0) due.push_back(key);
+    const bool goes_on = hold.waiting && static_cast<int32_t>(now_ms - hold.retry_at_ms) >= 0;
+    if (hold.in_flight == 0 ? goes_on : has_expired(hold)) due.push_back(key);
   }
   for (const Key& key : due) {
-    if (const auto it = holds_.find(key); it != holds_.end()) settle(it);
+    const auto it = holds_.find(key);
+    if (it == holds_.end()) continue;
+    it->second.in_flight == 0 ? settle(it) : expire(it);  // those under way are not waited for
   }
   int64_t next = -1;
   for (const auto& [key, hold] : holds_) {
@@ -270,6 +276,12 @@ void HoldTable::forget_old_asks(Hold& hold) {
   }
 }
 
+bool HoldTable::has_expired(const Hold& hold) const {
+  if (hold.queue.empty()) return false;
+  const uint32_t waited_ms = worker_.now_ms() - hold.queue.front().request.since_ms;
+  return waited_ms >= worker_.settings().upstream.request_timeout_ms;
+}
+
 // Answers what has waited for as long as a request may, or waits for a node that nobody is to wait for.
 void HoldTable::expire(Holds::iterator it) {
   Hold& hold = it->second;
@@ -278,6 +290,7 @@ void HoldTable::expire(Holds::iterator it) {
   const bool in_vain = !worker_.health().admits(owner);
   std::vector<std::pair<Request, std::string>> expired;
   std::erase_if(hold.queue, [&](Held& held) {
+    if (held.checking) return false;  // what comes of it needs it
     const bool gives_up = in_vain && target_of(held) == owner;
     if (!gives_up && worker_.now_ms() - held.request.since_ms < timeout) return false;
     if (gives_up) {

@@ -94,6 +94,7 @@ class HoldTable {
   void send_front(Holds::iterator it);
   void send_by_key(Hold& hold);
   void forget_old_asks(Hold& hold);
+  bool has_expired(const Hold& hold) const;
   void expire(Holds::iterator it);
   void erase(Holds::iterator it);
   NodeId target_of(const Held& held) const;

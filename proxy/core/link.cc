@@ -11,7 +11,6 @@ namespace corral::core {
 
 namespace {
 
-constexpr std::string_view kAskingFrame = "*1\r\n$6\r\nASKING\r\n";
 constexpr std::string_view kGivenUp = "-INDOUBT the connection to the node was given up\r\n";
 constexpr size_t kKeptTailBytes = 64 * 1024;
 constexpr size_t kTailStepBytes = 64;

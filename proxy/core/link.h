@@ -27,6 +27,8 @@ namespace corral::core {
 
 class Worker;
 
+inline constexpr std::string_view kAskingFrame = "*1\r\n$6\r\nASKING\r\n";
+
 /// Who is at the other end, and so which login is used.
 enum class Peer : uint8_t { kNode, kSentinel };
 
@@ -142,6 +144,9 @@ class Link final : public Endpoint {
   void fail_for_size();
   void check_silence(uint32_t now_ms);
   bool is_doubtful(uint32_t now_ms) const;
+  bool is_late(const Pending& pending, uint32_t now_ms) const;
+  void expire_unsent(uint32_t now_ms);
+  void drop_taken_back();
   void expire_requests(uint32_t now_ms);
   static std::string told_reason(std::string_view reason);
   void prove();

@@ -1,6 +1,9 @@
 // Link, the part for what takes too long: a node that answers nothing, a connection that is half-open, a request that
 // the node does not come to, and when a link that failed may be tried again.
 #include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "proxy/core/backoff.h"
 #include "proxy/core/link.h"
@@ -21,6 +24,10 @@ bool is_plain_read(const Request& request) {
   return (request.flags & kReadOnly) && !(request.flags & (kMayWait | kScript | kPiece));
 }
 
+bool is_asking(const Link::Pending& pending) {
+  return std::string_view(pending.bytes, pending.size) == kAskingFrame;
+}
+
 }  // namespace
 
 void Link::check_timeouts(uint32_t now_ms) {
@@ -31,8 +38,8 @@ void Link::check_timeouts(uint32_t now_ms) {
       return;
     case State::kConnecting:
     case State::kHandshake:
-      if (now_ms - state_since_ms_ > limits.connect_timeout_ms) fail("connecting timed out");
-      return;
+      if (now_ms - state_since_ms_ > limits.connect_timeout_ms) return fail("connecting timed out");
+      return expire_unsent(now_ms);
     case State::kReady:
       if (is_doubtful(now_ms)) {
         fail("its name may have another address by now");
@@ -66,17 +73,59 @@ void Link::check_silence(uint32_t now_ms) {
   if (is_plain_read(front) && worker_.is_shared(*this)) worker_.health().suspect(*this);
 }
 
+bool Link::is_late(const Pending& pending, uint32_t now_ms) const {
+  const uint32_t since_ms = pending.request.session ? pending.request.since_ms : pending.sent_ms;
+  return now_ms - since_ms > worker_.settings().upstream.request_timeout_ms &&
+         !(pending.request.flags & (kMayWait | kPiece | kDiscard));
+}
+
+// Over a connection that is being made nothing has been sent: what may not wait any more is taken back.
+void Link::expire_unsent(uint32_t now_ms) {
+  if (feeding_) return;
+  bool any = false;
+  for (uint32_t i = 0; i < pendings_.size(); ++i) {
+    const Pending late = pendings_[i];
+    if (!late.bytes || !is_late(late, now_ms)) continue;
+    const std::string bytes(late.bytes, late.size);
+    const auto take_back = [&](Pending& pending) {
+      pending.request = {};
+      pending.bytes = nullptr;
+    };
+    if (i > 0 && pendings_[i - 1].bytes && is_asking(pendings_[i - 1])) take_back(pendings_[i - 1]);
+    take_back(pendings_[i]);
+    any = true;
+    worker_.stats().requests_expired.add();
+    lose({late.request, bytes.data(), late.size, late.sent_ms}, false, "no connection within the request timeout");
+    if (state_ != State::kConnecting && state_ != State::kHandshake) return;  // that was the end of it
+  }
+  if (any) drop_taken_back();
+}
+
+// Of the log only what is still to be sent is left.
+void Link::drop_taken_back() {
+  std::vector<std::pair<Pending, std::string>> kept;
+  for (; !pendings_.empty(); pendings_.pop()) {
+    const Pending& pending = pendings_.front();
+    worker_.remove_inflight_bytes(pending.size);
+    if (pending.bytes) kept.emplace_back(pending, std::string(pending.bytes, pending.size));
+  }
+  log_.clear();
+  unsent_ = static_cast<uint32_t>(kept.size());
+  for (auto& [pending, bytes] : kept) {
+    pending.bytes = log_.append(bytes);
+    pendings_.push(pending);
+    worker_.add_inflight_bytes(pending.size);
+  }
+}
+
 // What a node that does answer has not come to in time is answered without it; its reply will find nobody. (Not a
 // transaction: of its replies none can be left out. It ends when the link does.) What was held before it was sent is
 // older than what is under way in front of it, so all are looked at.
 void Link::expire_requests(uint32_t now_ms) {
-  const int64_t timeout_ms = worker_.settings().upstream.request_timeout_ms;
   for (uint32_t i = 0; i < pendings_.size(); ++i) {
     const Pending expired = pendings_[i];
-    const uint32_t since_ms = expired.request.session ? expired.request.since_ms : expired.sent_ms;
-    if (now_ms - since_ms <= timeout_ms) continue;
     const bool comes = i == 0 && (passing_ || !tail_.empty());
-    if (comes || (expired.request.flags & (kMayWait | kPiece | kDiscard))) continue;
+    if (comes || !is_late(expired, now_ms)) continue;
     pendings_[i].request = {};
     pendings_[i].request.flags = static_cast<uint8_t>(kDiscard | (expired.request.flags & kScript));
     pendings_[i].request.sent_us = expired.request.sent_us;

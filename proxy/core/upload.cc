@@ -20,7 +20,6 @@ using resp::RefusalKind;
 namespace {
 
 constexpr uint32_t kUploadBytes = 4u << 20;  // an argument that is larger makes its request an upload
-constexpr std::string_view kAskingFrame = "*1\r\n$6\r\nASKING\r\n";
 constexpr std::string_view kQueued = "+QUEUED\r\n";
 
 // Null if it is not one whose key is known from its first arguments.

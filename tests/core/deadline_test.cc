@@ -128,6 +128,25 @@ TEST_F(SlowNodeTest, WhatWasHeldFirstIsAnsweredInTimeAllTheSame) {
   EXPECT_EQ(stage.received(other), "") << "it has not had its time";
 }
 
+// Likewise where there is no connection: the request is taken back, and others that came with it stay.
+TEST(Deadline, AConnectionIsNotWaitedForBeyondTheRequestTimeout) {
+  config::Settings settings;
+  settings.upstream.request_timeout_ms = settings.upstream.connect_timeout_ms = 1000;
+  Stage stage(settings);
+  const auto first = stage.connect_client(), second = stage.connect_client();
+  stage.client_sends(first, "SET bar 1\r\nGET bar\r\n");
+  stage.pass(900);
+  stage.lose(kNodeA, "connection refused");
+  for (int i = 0; i < 50 && !stage.has_link(kNodeA); ++i) stage.pass(1);
+  stage.client_sends(second, "SET bar 2\r\n");
+  stage.pass(900);
+  const std::string replies = stage.received(first);
+  EXPECT_TRUE(replies.starts_with("-CLUSTERDOWN ")) << replies;
+  EXPECT_EQ(lines_with_type(replies), 2) << replies;
+  stage.accept(kNodeA, 11);
+  EXPECT_EQ(stage.taken(kNodeA), (Commands{"SET bar 2"}));
+}
+
 TEST_F(SlowNodeTest, AReplyThatNeverEndsIsGivenUpAlthoughItComes) {
   FakeSocket& link = stage.link(kNodeA);
   stage.client_sends(client, "SET bar 1\r\n");

@@ -139,8 +139,10 @@ void SimClient::on_reply(std::string_view reply) {
   op.answered = true;
   op.asked_by_then = static_cast<uint32_t>(history_.size());
   op.reply = reply;
-  if (const int64_t took_us = loop_.now_us() - op.asked_us; took_us > plan_.patience_us && !plan_.slow_reader) {
-    fail("waited for " + std::to_string(took_us) + " us: " + readable(reply));
+  const int64_t since_us = plan_.held_back ? std::max(op.asked_us, answered_us_) : op.asked_us;
+  answered_us_ = loop_.now_us();
+  if (answered_us_ - since_us > plan_.patience_us && !plan_.slow_reader) {
+    fail("waited for " + std::to_string(answered_us_ - since_us) + " us: " + readable(reply));
   }
   checker_.on_reply(number_, answered_++, op);
 }

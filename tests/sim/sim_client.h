@@ -24,6 +24,7 @@ struct ClientPlan {
   bool one_key_a_slot = false;  // in each command
   bool slow_reader = false;
   int64_t patience_us = 0;  // no reply takes longer, unless the client reads slowly
+  bool held_back = false;   // its commands may have to wait for those before them; their time begins then
   uint32_t near_percent = 0;  // of commands: on keys of a rule with near_cache, some of them with a TTL
   int64_t near_ttl_ms = 300;  // at most
   Ending ending = Ending::kStay;
@@ -58,6 +59,7 @@ class SimClient final : public SimPeer {
   ClientPlan plan_;
   History history_;
   uint32_t answered_ = 0;
+  int64_t answered_us_ = 0;  // when the last one was
   uint32_t leaves_at_ = UINT32_MAX;  // after so many requests
   bool ended_ = false;               // has sent its end
   bool scheduled_ = false;           // go_on() is

@@ -13,6 +13,7 @@ constexpr int kMasters = 3;
 constexpr int64_t kSecondUs = 1'000'000;
 // After the last fault: a request waits for its turn, for its timeout and for a connection's at most.
 constexpr int64_t kGraceUs = 4 * kSecondUs;
+constexpr int64_t kTardyUs = kSecondUs / 3;  // deadlines are looked at ten times a second
 constexpr int64_t kPushUs = 30'000;            // what is on its way, however it is cut
 constexpr int64_t kTimersUs = 11 * kSecondUs;  // the topology's refresh interval, which its timers last at most
 constexpr size_t kPeriodicTimers = 4;          // of a worker: the heartbeats', the topology's
@@ -101,7 +102,9 @@ ClientPlan Simulation::plan_for(uint32_t number) {
   plan.tags = tags_;
   plan.window = 1 + static_cast<uint32_t>(random().below(scenario_.plan.window));
   plan.think_us = 1 + random().between(0, 2 * scenario_.plan.think_us);
-  plan.patience_us = scenario_.request_timeout_ms * 1000 + kSecondUs;
+  plan.patience_us = scenario_.request_timeout_ms * 1000 + kTardyUs;
+  // By its own fills of the near cache that are under way, by a limit of what is.
+  plan.held_back = plan.near_percent > 0 || scenario_.limits.client_pipeline <= scenario_.plan.window;
   plan.slow_reader = scenario_.plan.slow_reader && number % 2 == 0;
   if (scenario_.clients_vanish && number % 3 == 1) plan.ending = Ending::kMidway;
   if (scenario_.clients_vanish && number % 3 == 2) plan.ending = Ending::kHalfClose;
