@@ -24,9 +24,7 @@ bool is_plain_read(const Request& request) {
   return (request.flags & kReadOnly) && !(request.flags & (kMayWait | kScript | kPiece));
 }
 
-bool is_asking(const Link::Pending& pending) {
-  return std::string_view(pending.bytes, pending.size) == kAskingFrame;
-}
+bool is_asking(const Link::Pending& pending) { return std::string_view(pending.bytes, pending.size) == kAskingFrame; }
 
 }  // namespace
 

@@ -61,7 +61,7 @@ TEST_F(LoadTest, a_client_that_never_reads_is_bounded_and_closed) {
     ASSERT_EQ(good.command("GET", "large").text.size(), 100'000u);
     peak = std::max(peak, corral->rss_bytes());
   }
-  EXPECT_LT(peak, before + 128 * kMiB);
+  EXPECT_LT(peak, before + 128 * kMiB + kSanitizerBytes);
   std::cout << "closed: " << closed << ", peak: " << (peak - before) / kMiB << " MiB\n";
 }
 
@@ -91,7 +91,7 @@ TEST_F(LoadTest, ten_thousand_idle_connections) {
   for (Client& client : idle) ASSERT_EQ(client.read_reply(), Reply::status("PONG"));
   const uint64_t each = (corral->rss_bytes() - before) / idle.size();
   std::cout << each << " bytes for an idle connection\n";
-  EXPECT_LE(each, 1024u);
+  EXPECT_LE(each, 1024u + kSanitizerBytes);
   const auto start_time = Clock::now();
   for (int i = 0; i < 1000; ++i) ASSERT_EQ(good.command("SET", "k", i), Reply::status("OK"));
   EXPECT_LT(seconds_since(start_time), 10);
@@ -146,7 +146,7 @@ TEST_F(LoadTest, a_pipeline_of_100000_is_answered_in_order) {
   const uint64_t before = corral->rss_bytes();
   const auto replies = client.pipeline(gets);
   for (size_t i = 0; i < kCommands; ++i) ASSERT_EQ(replies[i].text, std::to_string(i * 7 % kKeys) + padding) << i;
-  EXPECT_LT(corral->rss_bytes(), before + 64 * kMiB);
+  EXPECT_LT(corral->rss_bytes(), before + 64 * kMiB + kSanitizerBytes);
 }
 
 TEST_F(LoadTest, a_pipeline_is_read_as_fast_as_it_is_answered) {
@@ -167,7 +167,7 @@ TEST_F(LoadTest, a_pipeline_is_read_as_fast_as_it_is_answered) {
     if (!sent) std::this_thread::sleep_for(milliseconds(1));
     peak = std::max(peak, corral->rss_bytes());
   }
-  EXPECT_LT(peak, before + 64 * kMiB);
+  EXPECT_LT(peak, before + 64 * kMiB + kSanitizerBytes);
   const auto replies = client.exchange(rest, 100'000);
   for (const Reply& reply : replies) ASSERT_EQ(reply.text, value);
 }

@@ -43,6 +43,10 @@ class SoftTtlTest : public BesideRule {
   // What may have passed between a TTL's being set and its being asked for.
   int64_t window_ms() const { return static_cast<int64_t>(seconds_since(begun_) * 1000) + 1 + kClocksMs; }
   void begin() { begun_ = Clock::now(); }
+  // `ms` has been asked for before, so that it lies within the window.
+  void expect_ms(int64_t ms, int64_t expected_ms) const {
+    EXPECT_NEAR(static_cast<double>(ms), static_cast<double>(expected_ms), static_cast<double>(window_ms()));
+  }
 
   void expect_near(const Args& asked, const Reply& actual, const Reply& expected) const {
     const std::string& name = asked[0];
@@ -73,9 +77,8 @@ class SoftTtlTest : public BesideRule {
     if (visible_ms < 0) {
       EXPECT_EQ(stored_ms, visible_ms) << key;
     } else {
-      EXPECT_NEAR(static_cast<double>(stored_ms), static_cast<double>(visible_ms + stale_ms),
-                  static_cast<double>(window_ms()))
-          << key;
+      SCOPED_TRACE(key);
+      expect_ms(stored_ms, visible_ms + stale_ms);
     }
   }
 
@@ -195,7 +198,7 @@ TEST_F(SoftTtlTest, other_keys_and_other_clients_of_the_node_see_what_is_there) 
   expect_same_ttl("free:1", 0);
   both("SET", "k", "v", "EX", 1000);
   const int64_t seen_by_script_ms = actual_.command("EVAL", "return redis.call('PTTL', KEYS[1])", 1, "k").integer;
-  EXPECT_NEAR(static_cast<double>(seen_by_script_ms), 1'000'000.0 + kStaleMs, static_cast<double>(window_ms()));
+  expect_ms(seen_by_script_ms, 1'000'000 + kStaleMs);
 }
 
 TEST_F(SoftTtlTest, large_values_likewise) {
@@ -217,10 +220,8 @@ TEST_F(SoftTtlTest, large_values_likewise) {
 TEST_F(SoftTtlTest, default_and_maximum_are_of_what_clients_see) {
   begin();
   const auto expect_visible = [&](const char* key, int64_t ttl_ms) {
-    EXPECT_NEAR(static_cast<double>(actual_.command("PTTL", key).integer), static_cast<double>(ttl_ms),
-                static_cast<double>(window_ms()));
-    EXPECT_NEAR(static_cast<double>(pttl_ms(key)), static_cast<double>(ttl_ms + kStaleMs),
-                static_cast<double>(window_ms()));
+    expect_ms(actual_.command("PTTL", key).integer, ttl_ms);
+    expect_ms(pttl_ms(key), ttl_ms + kStaleMs);
   };
   both("SET", "capped:1", "v");
   both("HSET", "capped:2", "f", "v");
@@ -258,8 +259,7 @@ TEST_F(SoftTtlTest, keepttl_does_not_keep_what_is_over) {
               Reply::array({Reply::status("OK"), Reply::number(-1)}));
     let_soft_ttl_pass("capped:k");
     EXPECT_EQ(actual_.command("SET", "capped:k", "new", "KEEPTTL"), Reply::status("OK"));
-    EXPECT_NEAR(static_cast<double>(pttl_ms("capped:k")), static_cast<double>(kDefaultMs + kStaleMs),
-                static_cast<double>(window_ms()));
+    expect_ms(pttl_ms("capped:k"), kDefaultMs + kStaleMs);
     let_soft_ttl_pass("k");
     ASSERT_EQ(actual_.command("WATCH", "k"), Reply::status("OK"));
     EXPECT_EQ(in_transaction(actual_, {{"SET", "k", "new", "KEEPTTL"}, {"PTTL", "k"}}),

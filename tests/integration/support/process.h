@@ -42,6 +42,13 @@ class Port {
   int lease_ = -1;  // an abstract unix socket named for the port: the kernel's own lock, gone with the process
 };
 
+// A sanitizer keeps what has been freed for a while, to tell of its use, and an account of all memory.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr uint64_t kSanitizerBytes = 512u << 20;
+#else
+inline constexpr uint64_t kSanitizerBytes = 0;
+#endif
+
 class Process {
  public:
   // Runs argv[0] (searched in PATH) with standard output and error appended to the file `output`.
@@ -56,6 +63,7 @@ class Process {
   // The exit status, 128 + N if signal N ended it, nothing if it still runs after the timeout.
   std::optional<int> wait(milliseconds timeout);
 
+  // Bounds of it leave kSanitizerBytes.
   uint64_t rss_bytes() const;
   double cpu_seconds() const;  // user and system time of all threads
   std::string output() const;
