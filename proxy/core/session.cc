@@ -22,7 +22,7 @@ constexpr uint64_t kExpectedReplyBytes = 32ull
 constexpr uint32_t kGuessedReplyBytes = 1 << 20;  // before the first reply
 constexpr uint32_t kAlwaysUnderWay = 4;
 constexpr uint32_t kDrainQuietMs = 200;  // a draining client is closed after so long without a request
-constexpr uint32_t kOutputBlock = 256;   // there may be ten thousand with little to say each
+constexpr uint32_t kOutputBlock = 128;   // there may be ten thousand with little to say each, all in one turn
 constexpr int kMaxParts = 64;
 
 }  // namespace
@@ -121,18 +121,18 @@ void Session::take_part(std::string_view bytes) {
 
 void Session::end_parts() {
   source_ = nullptr;
-  if (!late_pushes_.empty()) push(std::exchange(late_pushes_, {}));
+  if (late_bytes() > 0) push(std::exchange(details_->late_pushes, {}));
 }
 
 void Session::push(std::string_view frames) {
   if (!socket_ || closing_) return;
-  if (output_.size() + late_pushes_.size() > worker_.settings().limits.subscriber_output_bytes) [[unlikely]] {
+  if (output_.size() + late_bytes() > worker_.settings().limits.subscriber_output_bytes) [[unlikely]] {
     worker_.stats().clients_overrun.add();
     worker_.log_closed(*this, LogLevel::kWarn, "it does not read its messages");
     return close();
   }
   if (source_) [[unlikely]] {
-    late_pushes_ += frames;
+    details().late_pushes += frames;
     return;
   }
   output_.append(frames);
@@ -295,7 +295,7 @@ void Session::check(uint32_t now_ms, bool draining) {
 }
 
 size_t Session::memory_bytes() const {
-  return sizeof(Session) + output_.size() + replies_.kept_bytes() + late_pushes_.size() +
+  return sizeof(Session) + output_.size() + replies_.kept_bytes() + late_bytes() +
          (input_ ? input_->bytes.capacity() : 0) + (transaction_ ? transaction_->bytes() : 0);
 }
 

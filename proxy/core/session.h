@@ -214,17 +214,19 @@ class Session final : public Endpoint {
   void begin_command(const resp::CommandSpec* spec);
   const resp::CommandSpec* last_command() const { return last_command_; }
 
-  // What CLIENT and its kin show and set. Rare strings are kept together, so that an idle session stays small.
+  // What few sessions have is kept together and made at need, so that an idle one stays small.
   struct Details {
-    std::string name, lib_name, lib_version;
+    std::string name, lib_name, lib_version;  // what CLIENT and its kin show and set
+    std::string late_pushes;                  // what was pushed during a large reply in parts
+    std::string lookup_error;
   };
   Details& details();
   const Details* details_if_any() const { return details_.get(); }
   const ClientAddresses& addresses() const { return addresses_; }
   /// What the upstream said when it could not be asked about a command; empty if nothing. Given once.
-  std::string take_lookup_error() { return std::exchange(lookup_error_, {}); }
-  bool lookup_failed() const { return !lookup_error_.empty(); }
-  void set_lookup_error(std::string error) { lookup_error_ = std::move(error); }
+  std::string take_lookup_error() { return details_ ? std::exchange(details_->lookup_error, {}) : std::string(); }
+  bool lookup_failed() const { return details_ && !details_->lookup_error.empty(); }
+  void set_lookup_error(std::string error) { details().lookup_error = std::move(error); }
   /// Its line of CLIENT LIST, without the newline. `running_bytes`: of its command that is being executed.
   std::string describe(size_t running_bytes = 0) const;
   void set_replies_off(bool off) {
@@ -288,6 +290,7 @@ class Session final : public Endpoint {
   void leave_modes();
   void take_large_argument();
   bool skip_if_refused();
+  size_t late_bytes() const { return details_ ? details_->late_pushes.size() : 0; }
   void skip(std::string_view error, const resp::CommandSpec* spec);
   void close_if_overrun();
   size_t feed_skipped(const char* data, size_t size);
@@ -308,8 +311,7 @@ class Session final : public Endpoint {
   Sink sink_;
   std::unique_ptr<PartialInput> input_;
   std::unique_ptr<Details> details_;
-  Link* source_ = nullptr;   // of a large reply in parts
-  std::string late_pushes_;  // what was pushed during it
+  Link* source_ = nullptr;  // of a large reply in parts
   std::unique_ptr<Transaction> transaction_;
   std::unique_ptr<Subscriptions> subscriptions_;
   std::unique_ptr<SessionTracking> tracking_;
@@ -317,7 +319,6 @@ class Session final : public Endpoint {
   BlockedCommand* blocked_command_ = nullptr;     // not owned
   Upload* upload_ = nullptr;                      // not owned
   std::unique_ptr<resp::RequestStream> skipped_;  // what is left of a request that has been refused
-  std::string lookup_error_;
   uint64_t written_ = 0;
   Touch touch_;  // of its next request
   const policy::AclUser* user_ = nullptr;
