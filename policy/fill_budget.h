@@ -12,15 +12,14 @@
 // as many requests with 1024 (2,500,000). At 4096 both would be late. A cold cache is filled from what it has at first.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 namespace corral::policy {
 
 class FillBudget {
  public:
-  void on_hit() {
-    if (hits_ < kMost) ++hits_;
-  }
+  void on_hits(uint32_t hits) { hits_ = std::min(hits_ + hits, kMost); }
   /// Whether the next miss is to fill.
   bool take() {
     if (hits_ >= kHitsPerFill) {

@@ -3,6 +3,7 @@
 
 #include "proxy/core/handlers.h"
 #include "proxy/core/local.h"
+#include "proxy/core/near.h"
 #include "resp/reply_builder.h"
 
 namespace corral::core {
@@ -192,6 +193,7 @@ void run_counted(Session& session, const Command& command, const CommandSpec& sp
   Process& process = worker.process();
   const uint64_t errors = worker.errors_given();
   const bool timed = process.slow_log().wants(kOwnTimeUs) && !spec.is(resp::kFlagSkipSlowlog);
+  if (Near* near = worker.near()) near->settle_hits();
   function(session, command);
   process.server_stats().count_call(worker.index(), spec, worker.errors_given() != errors);
   if (!timed) return;

@@ -57,12 +57,20 @@ Near::RuleCounters& Near::counters_of(const policy::Rule& rule) {
   return *counters_by_rule_[static_cast<size_t>(&rule - worker_.policies().rules.rules().data())];
 }
 
-void Near::count_hit(const policy::Rule& rule) {
+void Near::begin_hits(const policy::Rule& rule, const CommandSpec* answered) {
+  settle_hits();
+  hits_ = {&rule, answered, 0};
+}
+
+void Near::count_hits() {
+  const policy::Rule& rule = *hits_.rule;
+  const uint32_t count = std::exchange(hits_.count, 0);
+  if (hits_.answered) worker_.process().server_stats().count_calls(worker_.index(), *hits_.answered, count);
   if (!rule.near) return;
-  budget_.on_hit();
-  worker_.stats().near_cache_hits.add();
-  ++counters_of(rule).hits;
-  count_looked(rule, true);
+  budget_.on_hits(count);
+  worker_.stats().near_cache_hits.add(count);
+  counters_of(rule).hits += count;
+  count_looked(rule, count, true);
 }
 
 void Near::count_miss(const policy::Rule& rule, NearCache::Answer answer) {
@@ -70,7 +78,7 @@ void Near::count_miss(const policy::Rule& rule, NearCache::Answer answer) {
   RuleCounters& counters = counters_of(rule);
   worker_.stats().near_cache_misses.add();
   ++counters.misses;
-  count_looked(rule, answer == NearCache::Answer::kJoined);
+  count_looked(rule, 1, answer == NearCache::Answer::kJoined);
   if (answer != NearCache::Answer::kJoined) return;
   worker_.stats().reads_shared.add();
   ++counters.shared;
@@ -84,10 +92,11 @@ void Near::count_passed(const policy::Rule& rule, uint64_t hash) {
   if (++locality_.passed == kLocalityReads) judge_locality();
 }
 
-void Near::count_looked(const policy::Rule& rule, bool found) {
+void Near::count_looked(const policy::Rule& rule, uint32_t reads, bool found) {
   if (!may_pass(rule)) return;
-  locality_.found += found;
-  if (++locality_.looked == kLocalityReads) judge_locality();
+  if (found) locality_.found += reads;
+  locality_.looked += reads;
+  if (locality_.looked >= kLocalityReads) judge_locality();
 }
 
 // What was counted across a change of eras says nothing of either. A wide cache is filled as a new one is.
@@ -177,6 +186,7 @@ Near::Way Near::handle(Session& session, const Command& command, const CommandSp
 
 // A client's own command. Plainly, it goes the ordinary way.
 struct Near::SessionTarget {
+  static constexpr bool kIsCommand = true;
   Near& near;
   Session& asker;
   const uint16_t slot;
@@ -206,8 +216,6 @@ Near::Way Near::read(Session& session, const Command& command, const CommandSpec
   SessionTarget target{*this, session, worker_.slot_of(read.key)};
   switch (ask(target, *rule, spec, read, command.bytes())) {
     case NearCache::Answer::kServed:
-      worker_.process().server_stats().count_call(worker_.index(), spec, false);
-      return Way::kAnswered;
     case NearCache::Answer::kJoined:
     case NearCache::Answer::kFill:
       return Way::kAnswered;
@@ -229,6 +237,7 @@ bool Near::pass(Session& session, const policy::Rule& rule, std::string_view key
 
 // A read that was judged before.
 struct Near::AgainTarget {
+  static constexpr bool kIsCommand = false;  // when it was judged first it has been one
   Near& near;
   const Request& whole;
   const bool alone;
@@ -307,8 +316,7 @@ Near::Way Near::tell_ttl(Session& session, const Command& command, const Command
     worker_.stats().ttl_missing.add();
     ++worker_.rule_stats().of(*rule->ttl).ttl_missing;
   }
-  count_hit(*rule);
-  worker_.process().server_stats().count_call(worker_.index(), spec, false);
+  count_hit(*rule, &spec);
   std::string out;
   resp::append_integer(out, ttl);
   session.reply(out);

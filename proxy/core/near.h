@@ -53,7 +53,14 @@ class Near {
   struct RuleCounters {
     uint64_t hits = 0, misses = 0, shared = 0, invalidations = 0;
   };
-  const std::map<std::string, RuleCounters>& counters() const { return counters_; }
+  const std::map<std::string, RuleCounters>& counters() {
+    settle_hits();
+    return counters_;
+  }
+  /// Counts the hits since the last time: to be called before anybody can ask for them, and before the rules change.
+  void settle_hits() {
+    if (hits_.count > 0) count_hits();
+  }
   /// A node has said that a key has changed.
   void note_invalidation(std::string_view key);
   /// A request with a touch is about to be answered. True: it has been, or will be.
@@ -88,10 +95,16 @@ class Near {
   void send_plainly(Request request, policy::NearTouched touched, std::unique_ptr<LeaseRead> read,
                     std::string_view frame);
   RuleCounters& counters_of(const policy::Rule& rule);
-  void count_hit(const policy::Rule& rule);
+  void count_hit(const policy::Rule& rule, const resp::CommandSpec* answered) {
+    if (hits_.rule != &rule || hits_.answered != answered) [[unlikely]]
+      begin_hits(rule, answered);
+    ++hits_.count;
+  }
+  void begin_hits(const policy::Rule& rule, const resp::CommandSpec* answered);
+  void count_hits();
   void count_miss(const policy::Rule& rule, policy::NearCache::Answer answer);
   void count_passed(const policy::Rule& rule, uint64_t hash);
-  void count_looked(const policy::Rule& rule, bool found);
+  void count_looked(const policy::Rule& rule, uint32_t reads, bool found);
   void judge_locality();
   uint32_t era_of(const policy::Rule& rule) const;
   policy::NearRead read_of(const Session& session, const resp::CommandSpec& spec, std::string_view key,
@@ -110,6 +123,14 @@ class Near {
   policy::NearCache& cache_;
   bool on_ = false;
   bool all_may_pass_ = false;  // under whatever rule
+  /// Hits that came one after the other and are counted alike, at once. `answered`: the command that each was all of;
+  /// null: it was a part of one.
+  struct HitRun {
+    const policy::Rule* rule = nullptr;
+    const resp::CommandSpec* answered = nullptr;
+    uint32_t count = 0;
+  };
+  HitRun hits_;
   policy::FillBudget budget_;
   uint32_t era_ = 0;  // of the cache, in which the following were counted
   policy::LocalityCounts locality_;

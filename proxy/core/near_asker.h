@@ -1,5 +1,6 @@
 // One read as the near cache sees it, and what is done for it: what a client's own command, an element of MGET and a
 // read that is made again have in common. `Target` is which of these it is:
+//   kIsCommand;                     // a client's whole one, to be counted as that if it is served
 //   Session& session();
 //   bool is_alone();                // its client waits for nothing else
 //   Request request();              // that is to be answered; once
@@ -158,7 +159,7 @@ policy::NearCache::Answer Near::ask(Target& target, const policy::Rule& rule, co
   const auto right_now = [this] { return worker_.transport().clock_ms(); };
   const policy::NearCache::Answer answer = cache_.read(read, worker_.now64_ms(), right_now, asker);
   if (answer == policy::NearCache::Answer::kServed) {
-    count_hit(rule);
+    count_hit(rule, Target::kIsCommand ? &spec : nullptr);
   } else if (answer != policy::NearCache::Answer::kWait) {
     count_miss(rule, answer);
   }

@@ -35,6 +35,7 @@ void copy_to(std::string& element, const KeyReply& reply) {
 // An element of the whole command's reply. What is read over an ordinary connection is asked for together with others
 // of its slot, unless it is to be judged.
 struct Near::ElementTarget {
+  static constexpr bool kIsCommand = false;
   Near& near;
   SplitTask& task;
   const Request& whole;
@@ -118,7 +119,7 @@ Near::Way Near::glance_at_all(Session& session, const Command& command, uint32_t
     const auto glance = cache_.glance(read, worker_.now64_ms(), right_now, serve);
     if (glance == NearCache::Glance::kWait) return Way::kWait;
     if (glance != NearCache::Glance::kServed) continue;
-    count_hit(*rule);
+    count_hit(*rule, nullptr);
     ++served;
   }
   if (served < elements.size()) return Way::kOrdinary;

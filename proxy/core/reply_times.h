@@ -29,29 +29,27 @@ class ReplyTimes {
   }
   static constexpr int kWhoBits = 56;
   void add(uint64_t who) {
-    if (used_ > 0 && runs_[used_ - 1].who == who) [[likely]] {
-      ++runs_[used_ - 1].count;
-      return;
-    }
-    if (used_ == runs_.size()) [[unlikely]]
-      settle();
-    runs_[used_++] = {who, 1};
+    if (last_->who != who) [[unlikely]]
+      begin_run(who);
+    ++last_->count;
   }
-  bool any() const { return used_ > 0; }
+  bool any() const { return last_->count > 0; }
   /// They have been written.
   void settle();
 
  private:
   struct Run {
-    uint64_t who = 0;
+    uint64_t who = UINT64_MAX;  // nobody
     uint64_t count = 0;
   };
+
+  void begin_run(uint64_t who);
 
   Transport& transport_;
   TimesByGroup& by_group_;
   CommandTimes& by_command_;
-  uint32_t used_ = 0;
   std::array<Run, 256> runs_;
+  Run* last_ = runs_.data();  // none of them has a count of 0 but the first, if there is nothing
 };
 
 }  // namespace corral::core

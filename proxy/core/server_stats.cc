@@ -38,6 +38,10 @@ void ServerStats::count_call(uint32_t worker, const resp::CommandSpec& spec, boo
   if (failed) counters.failed.add();
 }
 
+void ServerStats::count_calls(uint32_t worker, const resp::CommandSpec& spec, uint64_t calls) {
+  if (spec.id != resp::kUnlistedCommand) (*by_worker_[worker])[spec.id].calls.add(calls);
+}
+
 void ServerStats::count_rejected(uint32_t worker, const resp::CommandSpec& spec) {
   if (spec.id != resp::kUnlistedCommand) (*by_worker_[worker])[spec.id].rejected.add();
 }

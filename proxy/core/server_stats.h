@@ -28,6 +28,8 @@ class ServerStats {
 
   // --- by the worker's own thread ---
   void count_call(uint32_t worker, const resp::CommandSpec& spec, bool failed);
+  /// Of the same command, none of which has failed.
+  void count_calls(uint32_t worker, const resp::CommandSpec& spec, uint64_t calls);
   void count_rejected(uint32_t worker, const resp::CommandSpec& spec);
   void reset_worker(uint32_t worker);
 

@@ -69,17 +69,18 @@ void Session::protocol_error(std::string_view error) {
   close_after_replies();
 }
 
-ReplyQueue::Ticket Session::expect_reply() {
+// Of what is no command, and of what is queued: it has not been done, EXEC does it.
+uint64_t Session::rarely_timed_as() const {
   CommandGroup group = group_of(last_command_);
   uint16_t id = last_command_ ? last_command_->id : resp::kUnlistedCommand;
-  if (modes_ & kQueueing) [[unlikely]] {  // what is queued has not been done: EXEC does it
+  if (modes_ & kQueueing) {
     if (group != CommandGroup::kTransaction) id = resp::kUnlistedCommand;
     group = CommandGroup::kTransaction;
   }
-  return replies_.push(replies_off_ || skip_this_, ReplyTimes::who(worker_.turn_us(), group, id));
+  return ReplyTimes::who(worker_.turn_us(), group, id);
 }
 
-ReplyTimes& Session::reply_times() { return worker_.reply_times(); }
+ReplyQueue::Ticket Session::expect_reply() { return replies_.push(hides_replies(), timed_as()); }
 
 void Session::complete(ReplyQueue::Ticket ticket, std::string_view reply) {
   if (!may_take(static_cast<uint32_t>(reply.size()))) return;

@@ -150,12 +150,7 @@ class Session final : public Endpoint {
 
   /// A reply of `size` bytes, which `fill(char*)` writes.
   template <class Fill>
-  void reply_with(uint32_t size, Fill&& fill) {
-    const ReplyQueue::Ticket ticket = expect_reply();
-    if (!may_take(size)) return;
-    replies_.complete_with(ticket, size, fill, output_, reply_times());
-    flush_soon();
-  }
+  void reply_with(uint32_t size, Fill&& fill);  // worker.h
   /// What its next request touches of the near cache; the request takes it.
   void set_touch(Touch touch) { touch_ = touch; }
   const Touch& touch() const { return touch_; }
@@ -290,15 +285,16 @@ class Session final : public Endpoint {
   void leave_modes();
   void take_large_argument();
   bool skip_if_refused();
-  size_t late_bytes() const { return details_ ? details_->late_pushes.size() : 0; }
   void skip(std::string_view error, const resp::CommandSpec* spec);
   void close_if_overrun();
   size_t feed_skipped(const char* data, size_t size);
   size_t feed_upload(const char* data, size_t size);
   void keep(const char* data, size_t size, resp::RequestScanner& scanner);
+  size_t late_bytes() const { return details_ ? details_->late_pushes.size() : 0; }
   bool may_take(uint32_t reply_size);
   void flush_soon();
-  ReplyTimes& reply_times();
+  uint64_t timed_as() const;  // worker.h
+  uint64_t rarely_timed_as() const;
   bool too_full(uint32_t share) const;
   void after_output();
   void wait_for_backlog();

@@ -63,7 +63,7 @@ WorkerSnapshot take_snapshot(Worker& worker, const SnapshotWish& wish) {
   worker.for_each_control_link([&](Link& link) { add_link(link); });
   for (const Link* link : worker.own_links().used_links()) add_link(*link);
   for (auto& [id, node] : snapshot.nodes) node.given_up = !worker.health().admits(id);
-  if (const Near* near = worker.near()) {
+  if (Near* near = worker.near()) {
     for (const auto& [name, counters] : near->counters()) {
       snapshot.rules[name] = {counters.hits, counters.misses, counters.shared, counters.invalidations, {}, {}};
     }

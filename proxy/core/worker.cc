@@ -67,6 +67,7 @@ void Worker::start() {
 }
 
 void Worker::set_policies(policy::PoliciesPtr policies) {
+  if (near_) near_->settle_hits();
   const policy::PoliciesPtr before = std::exchange(policies_, std::move(policies));
   access_.on_new_users(before->acl);
   rule_stats_.on_new_rules(policies_->rules.rules());
@@ -110,6 +111,7 @@ void Worker::flush_all() {
   }
   if (gate_.busy()) gate_.send_shown();
   std::erase_if(dirty_links_, [](Link* link) { return !(link->dirty = link->flush()); });
+  if (near_) near_->settle_hits();
   for (size_t i = 0; i < dirty_sessions_.size(); ++i) {
     dirty_sessions_[i]->dirty = false;
     dirty_sessions_[i]->flush();

@@ -338,6 +338,28 @@ class Worker {
   std::unique_ptr<Leases> leases_;
 };
 
+// --- a Session's part of what is answered at once ---
+
+// ReplyTimes::who() of a reply to the command that was begun last.
+inline uint64_t Session::timed_as() const {
+  if (!last_command_ || (modes_ & kQueueing)) [[unlikely]]
+    return rarely_timed_as();
+  return ReplyTimes::who(worker_.turn_us(), group_of(last_command_), last_command_->id);
+}
+
+template <class Fill>
+void Session::reply_with(uint32_t size, Fill&& fill) {
+  if (replies_.empty() && !hides_replies()) [[likely]] {
+    if (!may_take(size)) return;
+    replies_.answer_at_once(size, fill, timed_as(), output_, worker_.reply_times());
+  } else {
+    const ReplyQueue::Ticket ticket = expect_reply();
+    if (!may_take(size)) return;
+    replies_.complete_with(ticket, size, fill, output_, worker_.reply_times());
+  }
+  flush_soon();
+}
+
 // --- a Link's part of Worker::send() ---
 
 inline void Link::push(const Request& request, std::string_view bytes) {

@@ -106,6 +106,30 @@ TEST_F(ReplyQueueTest, TellsHowLongEachWaitedUntilItsTurnHadCome) {
   EXPECT_EQ(writes.sum_us, 7'000u);
 }
 
+TEST_F(ReplyQueueTest, WhatIsAnsweredAtOnceTakesATicketAndItsTimeAndNoMemory) {
+  const auto answer = [&](std::string_view reply, uint64_t who) {
+    const auto fill = [&](char* out) { reply.copy(out, reply.size()); };
+    replies.answer_at_once(reply.size(), fill, who, output, times);
+  };
+  const ReplyQueue::Ticket first = replies.next();
+  now_us = 4000;
+  answer("one", ReplyTimes::who(now_us, CommandGroup::kRead, kId));
+  answer("", ReplyTimes::who(now_us, CommandGroup::kRead, kId));
+  EXPECT_EQ(replies.next(), first + 2);
+  EXPECT_TRUE(replies.has_passed(first + 1));
+  EXPECT_TRUE(replies.empty());
+  EXPECT_EQ(drain(output), "one");
+  EXPECT_EQ(pool.used_bytes(), 0u);
+  complete(push(false), "three");
+  EXPECT_EQ(drain(output), "three");
+  transport.clock = 10;
+  times.settle();
+  LatencyCounts reads;
+  reads.add(by_group[static_cast<size_t>(CommandGroup::kRead)]);
+  EXPECT_EQ(reads.count(), 3u);
+  EXPECT_EQ(reads.sum_us, 3 * 6'000u);
+}
+
 TEST_F(ReplyQueueTest, BehavesLikeAListOfRepliesInRandomCompletionOrders) {
   auto random = test::seeded_generator("ReplyQueue");
   struct Due {

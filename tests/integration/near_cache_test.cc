@@ -170,6 +170,23 @@ TEST_F(NearCacheTest, stats_and_purge_tell_and_drop_what_is_kept) {
   EXPECT_TRUE(actual_.command("CORRAL", "CACHE", "NONSENSE").is_error());
 }
 
+TEST_F(NearCacheTest, hits_are_told_of_by_what_comes_right_behind_them) {
+  actual_.command("SET", "piped", "value");
+  wait_until_kept("piped");
+  const auto field = [](const Reply& stats, std::string_view name) {
+    for (size_t i = 0; i + 1 < stats.elements.size(); i += 2) {
+      if (stats.elements[i].text == name) return stats.elements[i + 1];
+    }
+    return Reply();
+  };
+  const Reply before = actual_.command("CORRAL", "CACHE", "STATS");
+  const auto told = actual_.pipeline({{"GET", "piped"}, {"GET", "piped"}, {"CORRAL", "CACHE", "STATS"}});
+  EXPECT_EQ(told[1].text, "value");
+  EXPECT_EQ(field(told[2], "hits").integer, field(before, "hits").integer + 2);
+  EXPECT_EQ(field(field(field(told[2], "rules"), "kept"), "hits").integer,
+            field(field(field(before, "rules"), "kept"), "hits").integer + 2);
+}
+
 TEST_F(NearCacheTest, most_keys_are_passed_by_while_it_is_narrowed) {
   constexpr int kMany = 64;
   const auto key = [](int number) { return "passed:" + std::to_string(number); };

@@ -39,7 +39,7 @@ class Cache {
     for (uint32_t i = 0; i < reads; ++i) {
       const size_t key = next();
       if (kept_[key]) {
-        budget.on_hit();
+        budget.on_hits(1);
         ++hits;
       } else if (budget.take()) {
         kept_[key] = true;
@@ -77,7 +77,7 @@ TEST(FillBudget, PatternOfRequestsDoesNotFallInWithThoseLetThrough) {
 TEST(FillBudget, HitsEarnFills) {
   FillBudget budget = spent();
   constexpr uint32_t kFills = 1000;
-  for (uint32_t i = 0; i < kFills * FillBudget::kHitsPerFill; ++i) budget.on_hit();
+  for (uint32_t i = 0; i < kFills * FillBudget::kHitsPerFill; ++i) budget.on_hits(1);
   EXPECT_EQ(fills_of(budget, kFills), kFills);
   EXPECT_LT(fills_of(budget, kFills), 5u);
 }
