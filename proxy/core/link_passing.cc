@@ -119,7 +119,7 @@ void Link::end_passing() {
   worker_.stats().upstream_commands.add();
   if (done.request.session->holds() > 0) worker_.holds().on_answered(done);
   done.request.session->end_parts();
-  if (done.request.tracked != Tracked::kNot) worker_.tracking().on_reply(*this, done);
+  if (done.request.tracked != Tracked::kNot) worker_.tracking().on_reply(*this, done, {});
   worker_.answer(done.request, {});
   worker_.remove_inflight_bytes(done.size);
   if (!socket_) return;

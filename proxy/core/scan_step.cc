@@ -275,6 +275,7 @@ void ScanStep::ask_types() {
     request.slot = worker_.slot_of(result_.keys[i]);
     request.flags = kReadOnly;
     request.since_ms = worker_.now_ms();
+    if (session_.tracks()) request.tracked = Tracked::kSeen;
     session_.add_reference();
     worker_.send(request, bytes);
   }

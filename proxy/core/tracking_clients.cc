@@ -44,6 +44,25 @@ bool tell_target(Worker& worker, uint64_t target, std::string_view keys) {
   return true;
 }
 
+// Whether a reply shows that the key it is about is there. What could be of none counts as none.
+bool shows_key(const resp::ReplyView& reply) {
+  switch (reply.type()) {
+    case '$':
+    case '+':
+      return !reply.is_null() && !reply.text().empty() && reply.text() != "none";
+    case ':':
+      return reply.integer().value_or(0) > 0;
+    case '*':
+    case '~':
+    case '%': {
+      const auto elements = reply.elements();
+      return !elements.empty() && std::all_of(elements.begin(), elements.end(), shows_key);
+    }
+    default:
+      return false;
+  }
+}
+
 void note_broken(Worker& worker, uint64_t from, uint64_t target) {
   Session* session = worker.find_session(from);
   if (session && session->tracking() && session->tracking()->options().redirect == target) {
@@ -57,6 +76,7 @@ struct TrackingClients::Keys {
   bool any_read = false;
   std::vector<std::string_view> read, written;
   bool writes_unknown = false;
+  bool shown = true;  // the reply is about the key that is read, or has an element for each
 };
 
 TrackingClients::TrackingClients(Worker& worker)
@@ -135,6 +155,8 @@ TrackingClients::Keys TrackingClients::keys_of(std::string_view bytes) const {
     if (!parsed.spec()) continue;
     const auto found = parsed.keys();
     if (reads(*parsed.spec())) {
+      keys.shown = !keys.any_read && !is_script(*parsed.spec()) &&
+                   (found.size() == 1 || parsed.spec()->merge == resp::Merge::kArrayByKey);
       keys.any_read = true;
       keys.read.insert(keys.read.end(), found.begin(), found.end());
     }
@@ -146,7 +168,7 @@ TrackingClients::Keys TrackingClients::keys_of(std::string_view bytes) const {
   return keys;
 }
 
-void TrackingClients::on_reply(Link& link, const Link::Pending& pending) {
+void TrackingClients::on_reply(Link& link, const Link::Pending& pending, std::string_view reply) {
   if (!pending.bytes) return;  // a large value, which is stored and not read
   const Keys keys = keys_of({pending.bytes, pending.size});
   Session& session = *pending.request.session;
@@ -154,6 +176,10 @@ void TrackingClients::on_reply(Link& link, const Link::Pending& pending) {
   if (tracking == Tracking::kNoLoop || tracking == Tracking::kBroadcast) {
     tell_of_own_write(link, session.id(), keys);
   }
+  // With NOLOOP a node does not tell a connection either of a key that has expired, if its own read found so.
+  // Redis 7.0: db.c, expireIfNeeded; tracking.c, trackingInvalidateKey (current_client).
+  const bool all_there = keys.shown && !reply.empty() && shows_key(resp::ReplyView(reply));
+  if (tracking == Tracking::kNoLoop && !all_there) tell_others(link.kind(), session.id(), keys.read);
   if (!session.tracks()) return;
   if (pending.request.task) session.tracking()->raise_fence();  // a part of its reply
   if (!keys.any_read) return;
@@ -188,17 +214,20 @@ void TrackingClients::tell_of_own_write(const Link& link, uint64_t writer, const
   if (!keys.writes_unknown && keys.written.empty()) return;
   const auto& told = keys.writes_unknown ? std::vector<std::string_view>() : keys.written;
   if (link.kind().tracking() == Tracking::kBroadcast) return feeds_.tell(link.kind(), told, writer);
-  if (!keys.writes_unknown) {
-    TrackingTable::Readers readers;
-    for (const std::string_view key : keys.written) {
-      table_.take(key, link.kind(), writer, readers);
-      const std::string one = tracked_keys({key});
-      for (const auto& reader : std::exchange(readers, {})) tell_reader(reader, one);
-    }
-    return;
-  }
+  if (!keys.writes_unknown) return tell_others(link.kind(), writer, keys.written);
   for (const auto& [id, session] : std::map(members_)) {
     if (id != writer && session->link_kind() == link.kind()) tell_reader({id, link.kind()}, {});
+  }
+}
+
+// All but this client who have read one of the keys over a link of this kind.
+void TrackingClients::tell_others(LinkKind kind, uint64_t client, const std::vector<std::string_view>& keys) {
+  TrackingTable::Readers readers;
+  for (const std::string_view key : keys) {
+    table_.take(key, kind, client, readers);
+    if (readers.empty()) continue;
+    const std::string told = tracked_keys({key});
+    for (const auto& reader : std::exchange(readers, {})) tell_reader(reader, told);
   }
 }
 
@@ -222,12 +251,7 @@ void TrackingClients::on_push(Link& link, std::string_view push) {
 void TrackingClients::tell(NodeId node, LinkKind kind, const std::vector<std::string_view>& keys) {
   if (kind.tracking() == Tracking::kBroadcast) return feeds_.tell(kind, keys, 0);
   if (keys.empty()) return forget_node(node, kind, true);
-  TrackingTable::Readers readers;
-  for (const std::string_view key : keys) {
-    table_.take(key, kind, 0, readers);
-    const std::string told = tracked_keys({key});
-    for (const auto& reader : std::exchange(readers, {})) tell_reader(reader, told);
-  }
+  tell_others(kind, 0, keys);
   publish_counts();
 }
 

@@ -46,8 +46,9 @@ class TrackingClients {
   void redirect(Session& from, std::string_view keys);
 
   // --- events ---
-  /// Before the reply is given: a request of a client that tracks, or did when it was sent, has been answered.
-  void on_reply(Link& link, const Link::Pending& pending);
+  /// Before the reply is given: a request of a client that tracks, or did when it was sent, has been answered. `reply`:
+  /// empty if it was passed on as it came.
+  void on_reply(Link& link, const Link::Pending& pending, std::string_view reply);
   void on_push(Link& link, std::string_view push);
   void on_link_ready(const Link& link) {
     if (targets_.is_target(link)) targets_.on_ready(link);
@@ -71,6 +72,7 @@ class TrackingClients {
   Keys keys_of(std::string_view bytes) const;
   void note_reads(Session& session, Link& link, const std::vector<std::string_view>& keys);
   void tell_of_own_write(const Link& link, uint64_t writer, const Keys& keys);
+  void tell_others(LinkKind kind, uint64_t client, const std::vector<std::string_view>& keys);
   void tell_reader(const TrackingTable::Reader& reader, std::string_view keys);
   void forget_node(NodeId node, LinkKind kind, bool tell_all);
   void keep_alive();

@@ -348,7 +348,9 @@ void Worker::on_push(Link& link, std::string_view push) {
   if (near_) near_->links().on_push(link, push);
 }
 
-void Worker::note_tracked(Link& link, const Link::Pending& pending) { tracking_->on_reply(link, pending); }
+void Worker::note_tracked(Link& link, const Link::Pending& pending, std::string_view reply) {
+  tracking_->on_reply(link, pending, reply);
+}
 
 void Worker::share_map(const SlotMapPtr& map) {
   set_map(map);

@@ -168,7 +168,7 @@ class Worker {
     if (pending.request.session && pending.request.session->holds() > 0) [[unlikely]]
       holds_.on_answered(pending);
     if (pending.request.tracked != Tracked::kNot) [[unlikely]]
-      note_tracked(link, pending);
+      note_tracked(link, pending, reply);
     answer(pending.request, reply);
   }
   /// The connection failed before the reply came.
@@ -246,7 +246,7 @@ class Worker {
   static constexpr uint32_t kManyClients = 24;  // fewer are served sooner without a rest than they gain by it
 
   void count_active_clients();
-  void note_tracked(Link& link, const Link::Pending& pending);
+  void note_tracked(Link& link, const Link::Pending& pending, std::string_view reply);
   bool on_upstream_error(Link& link, const Link::Pending& pending, std::string_view reply);
   void note_if_slow(Link& link, const Link::Pending& pending) {
     const Request& request = pending.request;

@@ -166,6 +166,42 @@ TEST(Tracking, WithNoloopOthersOnTheLinkAreToldOfAWriteAndTheWriterIsNot) {
   EXPECT_EQ(stage.received(two), invalidation("bar"));
 }
 
+// Its node does not tell the connection whose read has found that a key has expired.
+TEST(Tracking, WithNoloopOthersOnTheLinkAreToldOfWhatAReaderFindsGone) {
+  TrackingStage stage;
+  const auto one = stage.connect_tracking(" NOLOOP"), two = stage.connect_tracking(" NOLOOP");
+  struct Case {
+    std::string command, reply;
+    bool told;
+  };
+  const Case cases[] = {
+      {"GET bar", "_\r\n", true},
+      {"GET bar", "$1\r\nx\r\n", false},
+      {"EXISTS bar", ":0\r\n", true},
+      {"STRLEN bar", ":1\r\n", false},
+      {"MGET {bar}1 bar", "*2\r\n$1\r\nx\r\n_\r\n", true},
+      {"MGET {bar}1 bar", "*2\r\n$1\r\nx\r\n$1\r\nx\r\n", false},
+      {"SUNION {bar}1 bar", "~1\r\n$1\r\nx\r\n", true},
+      {"TYPE bar", "+none\r\n", true},
+      {"LRANGE bar 0 -1", "*0\r\n", true},
+      {"EVAL_RO script 1 bar", "+OK\r\n", true},
+      {"GET hello", "_\r\n", false},
+  };
+  stage.client_sends(one, "GET bar\r\n");
+  stage.accept(kNodeA);
+  stage.answer(kNodeA, "$1\r\nx\r\n");
+  for (const Case& one_case : cases) {
+    SCOPED_TRACE(one_case.command + " is answered " + one_case.reply);
+    stage.client_sends(one, "GET bar\r\n");
+    stage.answer(kNodeA, "$1\r\nx\r\n");
+    stage.received(one);
+    stage.client_sends(two, one_case.command + "\r\n");
+    stage.answer(kNodeA, one_case.reply);
+    EXPECT_EQ(stage.received(one), one_case.told ? invalidation("bar") : "");
+    EXPECT_EQ(stage.received(two), one_case.reply);
+  }
+}
+
 TEST(Tracking, WithNoloopAWriteCountsThoughItsClientHasGone) {
   TrackingStage stage;
   const auto one = stage.connect_tracking(" NOLOOP"), two = stage.connect_tracking(" NOLOOP");

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "support/front.h"
+#include "support/wait.h"
 
 namespace corral::test {
 namespace {
@@ -106,6 +107,22 @@ TEST_F(TrackingTest, with_noloop_a_write_without_effect_leaves_the_key_tracked) 
   EXPECT_TRUE(client.command("SET", "a", "mine", "NX").is_nil());
   other_.command("SET", "a", "theirs");
   EXPECT_EQ(next(client), Keys{"a"});
+}
+
+// Nobody but the reader has a node expire the key: it does not tell the connection of that read, which they share.
+TEST_F(TrackingTest, with_noloop_others_are_told_of_what_a_reader_finds_expired) {
+  RedisServer& node = front_->owner_of("short");
+  node.command("DEBUG", "SET-ACTIVE-EXPIRE", 0);
+  std::vector<Client> clients;
+  for (int i = 0; i < 8; ++i) clients.push_back(tracking("NOLOOP"));
+  Client reader = tracking("NOLOOP");
+  other_.command("SET", "short", "v", "PX", 1000);
+  const auto since = Clock::now();
+  for (Client& client : clients) EXPECT_EQ(client.command("GET", "short"), Reply::string("v"));
+  eventually([&] { return seconds_since(since) > 1.05; });
+  EXPECT_TRUE(reader.command("GET", "short").is_nil());
+  for (Client& client : clients) EXPECT_EQ(next(client), Keys{"short"});
+  node.command("DEBUG", "SET-ACTIVE-EXPIRE", 1);
 }
 
 TEST_F(TrackingTest, optin_and_optout_choose_single_commands) {
