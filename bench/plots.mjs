@@ -1,6 +1,6 @@
 // Plots as SVG, for stampede_report.mjs and report.mjs: rows are modes or cases, each its name and what it is; columns are
 // clients or servers.
-const colours = ['#1f6fb4', '#c77700', '#b3261e'];
+const colours = ['#1f6fb4', '#c77700', '#b3261e', '#4a7f2b'];
 const [left, panelWidth, panelHeight, gap, top] = [230, 260, 90, 26, 64];
 
 const escape = (text) => String(text).replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
