@@ -64,11 +64,11 @@ class ScriptMonitor::Watch final : public Piece {
   std::shared_ptr<std::function<void()>> ready_;
 };
 
-// Each watch holds `ready` until it is; the last one to let go of it calls it.
+// Each watch holds `ready` until it is; the last one to let go of it calls it, or else the timer.
 void ScriptMonitor::watch_masters(std::function<void()> ready) {
   const std::shared_ptr<std::function<void()>> shared(new std::function<void()>(std::move(ready)),
                                                       [](std::function<void()>* last) {
-                                                        (*last)();
+                                                        if (*last) (*last)();
                                                         delete last;
                                                       });
   for (const auto& master : worker_.map().masters) {
@@ -76,6 +76,13 @@ void ScriptMonitor::watch_masters(std::function<void()> ready) {
     auto* watch = watches_[master.id] = new Watch(*this, master.id, shared);
     watch->start();
   }
+  if (shared.use_count() == 1) return;
+  const auto timeout_ms = static_cast<uint32_t>(worker_.settings().upstream.request_timeout_ms);
+  worker_.after(timeout_ms, [waits = std::weak_ptr(shared)] {
+    const auto late = waits.lock();
+    if (!late) return;
+    if (const auto is_ready = std::exchange(*late, nullptr)) is_ready();
+  });
 }
 
 void ScriptMonitor::stop() {

@@ -19,7 +19,7 @@ class ScriptMonitor {
       : worker_(worker), show_(std::move(show)) {}
 
   /// Masters that are not watched yet are. `ready` is called once each of them has said that it shows, or cannot be
-  /// asked.
+  /// asked; after the request timeout at the latest.
   void watch_masters(std::function<void()> ready);
   void stop();
 

@@ -171,6 +171,23 @@ TEST(Gate, MonitorSeesWhatScriptsDoAndNothingElseOfWhatANodeShows) {
   EXPECT_FALSE(stage.has_link(kNodeB));
 }
 
+TEST(Gate, MonitorDoesNotWaitForANodeThatHangs) {
+  Stage stage;
+  const auto monitor = watching_client(stage);
+  int ready = 0;
+  stage.turn([&] { stage.worker.gate().watch_scripts([&] { ++ready; }); });
+  stage.accept(kNodeA);
+  stage.accept(kNodeB);
+  stage.answer(kNodeA, "+OK\r\n");
+  stage.pass(4900);
+  EXPECT_EQ(ready, 0);
+  stage.pass(200);
+  EXPECT_EQ(ready, 1);
+  stage.answer(kNodeB, "+OK\r\n+1.2 [0 lua] \"get\" \"foo\"\r\n");
+  EXPECT_EQ(ready, 1);
+  EXPECT_EQ(stage.received(monitor), "+1.2 [0 lua] \"get\" \"foo\"\r\n") << "what it shows comes when it does";
+}
+
 TEST(Gate, MonitorSeesATransactionWhenItIsExecuted) {
   Stage stage;
   const auto monitor = watching_client(stage);
