@@ -190,11 +190,17 @@ TEST_F(TrackingTest, another_connection_is_told_instead) {
       EXPECT_EQ(client.command("CLIENT", "TRACKING", "ON", "REDIRECT", id), Reply::status("OK"));
       EXPECT_EQ(client.command("CLIENT", "GETREDIR").integer, id);
       const auto heard = [&] { return target_resp == 3 ? next(ears) : next_message(ears); };
+      // The masters' words of the last FLUSHALL may come late.
+      const auto heard_of_keys = [&] {
+        Keys keys = heard();
+        while (keys == Keys{"*"}) keys = heard();
+        return keys;
+      };
       for (int i = 0; i < 20; ++i) {
         const std::string key = "key:" + std::to_string(i);
         client.command("GET", key);
         other_.command("SET", key, i);
-        EXPECT_EQ(heard(), Keys{key});
+        EXPECT_EQ(heard_of_keys(), Keys{key});
       }
       client.command("GET", "a");
       other_.command("FLUSHALL");
