@@ -145,6 +145,7 @@ void Leases::on_asked(std::unique_ptr<LeaseRead> read, const std::string& found,
     Wakes wakes;
     table_.on_holder_gone(key, serial, worker_.now64_ms(), wakes);
     if (asked.at_node) release_at_node(key, serial);
+    watch_end(key, lease_end_ms(rule));  // of one that has been fed meanwhile
     answer(*read, found);
     return wake(key, std::move(wakes));
   }

@@ -201,9 +201,13 @@ void Leases::hold(const LeaseRead& read, uint64_t serial) {
   release_all(session);
   prune(session.leases());
   session.leases().held.push_back({read.key, read.hash, read.database, serial});
-  const policy::Rule* rule = rule_of(read.key);
+  watch_end(read.lease_key(), lease_end_ms(rule_of(read.key)));
+}
+
+// Of one that is granted now.
+uint64_t Leases::lease_end_ms(const policy::Rule* rule) const {
   const int64_t lease_ms = rule && rule->stampede ? rule->stampede->lease_ms : 0;
-  watch_end(read.lease_key(), worker_.now64_ms() + static_cast<uint64_t>(lease_ms));
+  return worker_.now64_ms() + static_cast<uint64_t>(lease_ms);
 }
 
 void Leases::watch_end(const LeaseKey& key, uint64_t end_ms) {

@@ -170,6 +170,7 @@ class Leases {
   void answer_nil(const LeaseRead& read) { answer(read, nil_for(read)); }
   static std::string_view nil_for(const LeaseRead& read);
   void hold(const LeaseRead& read, uint64_t serial);
+  uint64_t lease_end_ms(const policy::Rule* rule) const;
   void watch_end(const policy::LeaseKey& key, uint64_t end_ms);
   bool holds_any(Session& session);
   bool is_held(const SessionLeases::Held& held) const;
