@@ -27,7 +27,13 @@ class TrackingTest : public FrontTest {
     EXPECT_EQ(client.command("CLIENT", "TRACKING", "ON", options...), Reply::status("OK"));
     return client;
   }
+  // The next keys. That all have changed may come late, by the masters' last FLUSHALL.
   static Keys next(Client& client) {
+    Keys keys = next_of_any(client);
+    while (keys == Keys{"*"}) keys = next_of_any(client);
+    return keys;
+  }
+  static Keys next_of_any(Client& client) {
     const Reply push = client.read_reply();
     EXPECT_TRUE(push.is_push()) << push;
     if (push.elements.size() != 2 || push.elements[0].text != "invalidate") return {to_string(push)};
@@ -189,7 +195,7 @@ TEST_F(TrackingTest, another_connection_is_told_instead) {
       ears.command("SUBSCRIBE", "__redis__:invalidate");
       EXPECT_EQ(client.command("CLIENT", "TRACKING", "ON", "REDIRECT", id), Reply::status("OK"));
       EXPECT_EQ(client.command("CLIENT", "GETREDIR").integer, id);
-      const auto heard = [&] { return target_resp == 3 ? next(ears) : next_message(ears); };
+      const auto heard = [&] { return target_resp == 3 ? next_of_any(ears) : next_message(ears); };
       // The masters' words of the last FLUSHALL may come late.
       const auto heard_of_keys = [&] {
         Keys keys = heard();
@@ -265,12 +271,12 @@ TEST_F(TrackingTest, a_flush_is_told_once) {
   Client client = tracking(), prefix = tracking("BCAST");
   client.command("MGET", "a", "b", "c", "d");
   other_.command("FLUSHALL");
-  EXPECT_EQ(next(client), Keys{"*"});
-  EXPECT_EQ(next(prefix), Keys{"*"});
+  EXPECT_EQ(next_of_any(client), Keys{"*"});
+  EXPECT_EQ(next_of_any(prefix), Keys{"*"});
   expect_nothing_before_the_end(client);
   client.command("GET", "a");
   EXPECT_EQ(client.command("FLUSHALL"), Reply::status("OK"));
-  EXPECT_EQ(next(client), Keys{"*"});
+  EXPECT_EQ(next_of_any(client), Keys{"*"});
 }
 
 TEST_F(TrackingTest, lists_and_counts_show_it) {
@@ -302,7 +308,7 @@ TEST_F(TrackingTest, a_client_that_learns_to_be_told_hears_of_what_it_missed) {
   EXPECT_EQ(client.command("CLIENT", "TRACKING", "ON"), Reply::status("OK"));
   client.command("GET", "a");
   EXPECT_EQ(client.command("HELLO", 3).at("proto").integer, 3);
-  EXPECT_EQ(next(client), Keys{"*"});
+  EXPECT_EQ(next_of_any(client), Keys{"*"});
 }
 
 // --- the cluster behind ---
@@ -327,8 +333,8 @@ TEST_F(TrackingTest, what_was_read_over_a_lost_connection_is_told) {
   old.command("CLIENT", "TRACKING", "ON", "REDIRECT", id);
   for (Client* reader : {&client, &prefix, &old}) reader->command("GET", "a");
   front_->owner_of("a").command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
-  EXPECT_EQ(next(client), Keys{"*"});
-  EXPECT_EQ(next(prefix), Keys{"*"});
+  EXPECT_EQ(next_of_any(client), Keys{"*"});
+  EXPECT_EQ(next_of_any(prefix), Keys{"*"});
   EXPECT_EQ(next_message(ears), Keys{"*"});
   // It goes on; once more it may be said that all may have changed, when they are connected again.
   ASSERT_TRUE(
