@@ -87,6 +87,7 @@ void Link::expire_unsent(uint32_t now_ms) {
     const std::string bytes(late.bytes, late.size);
     const auto take_back = [&](Pending& pending) {
       pending.request = {};
+      pending.request.flags = kDiscard;
       pending.bytes = nullptr;
     };
     if (i > 0 && pendings_[i - 1].bytes && is_asking(pendings_[i - 1])) take_back(pendings_[i - 1]);

@@ -117,7 +117,7 @@ void Link::end_passing() {
   on_client_room();
   worker_.seen_keys().on_large_reply({done.bytes, done.size}, passed_start_, passed_bytes_);
   worker_.stats().upstream_commands.add();
-  if (done.request.session->holds() > 0) worker_.holds().on_answered(done);
+  worker_.note_not_refused(done);
   done.request.session->end_parts();
   if (done.request.tracked != Tracked::kNot) worker_.tracking().on_reply(*this, done, {});
   worker_.answer(done.request, {});
@@ -135,7 +135,7 @@ void Link::lose_passing() {
   pendings_.pop();
   worker_.remove_inflight_bytes(lost.size);
   Session* session = lost.request.session;
-  if (session->holds() > 0) worker_.holds().on_answered(lost);
+  worker_.note_not_refused(lost);
   session->end_parts();
   if (lost.request.touch) worker_.near()->touches().end(lost.request.touch, *lost.request.session, {});
   session->close();

@@ -238,6 +238,7 @@ bool Worker::on_upstream_error(Link& link, const Link::Pending& pending, std::st
     case RefusalKind::kAsk:
       if (one_owner_) {
         if (request.flags & kScript) return false;  // its own words
+        note_not_refused(pending);
         answer(request, kIsCluster);
         return true;
       }
@@ -267,7 +268,7 @@ bool Worker::reload_script(Link& link, const Link::Pending& pending, std::string
 bool Worker::send_to_slot(const Link::Pending& pending, uint16_t slot) {
   Request request = pending.request;
   if (request.attempts++ >= kMostReroutes) return false;
-  if (request.session->holds() > 0) holds_.on_answered(pending);
+  note_not_refused(pending);
   request.slot = slot;
   send(request, {pending.bytes, pending.size});
   return true;
@@ -297,7 +298,7 @@ void Worker::on_upstream_lost(Link& link, const Link::Pending& pending, bool may
   if (may_have_run) {
     stats().indoubt.add();
     note_if_slow(link, pending);
-    if (request.session && request.session->holds() > 0) holds_.on_answered(pending);
+    note_not_refused(pending);
     return answer(request, "-INDOUBT the connection to " + node + " was lost (" + std::string(reason) +
                                ") after the command was handed to it: it may or may not have run\r\n");
   }
@@ -305,7 +306,7 @@ void Worker::on_upstream_lost(Link& link, const Link::Pending& pending, bool may
     return answer(request, "-CLUSTERDOWN " + node + ": " + std::string(reason) + "\r\n");
   }
   if (Near::gives_up_early(request)) {
-    if (request.session->holds() > 0) holds_.on_answered(pending);
+    note_not_refused(pending);
     return answer(request, kNoOwner);
   }
   holds_.add_lost(link, pending, reason);

@@ -158,6 +158,13 @@ class Worker {
   /// It has failed, and has not been ready since.
   bool control_link_failing(NodeId node) const;
 
+  /// It has left its link for good: what is held behind it may go on.
+  void note_not_refused(const Link::Pending& pending) {
+    const Session* session = pending.request.session;
+    if (session && session->holds() > 0) [[unlikely]]
+      holds_.on_answered(pending);
+  }
+
   /// It will end soon.
   void prefetch_touch(const Touch& touch) const;
   void on_upstream_reply(Link& link, const Link::Pending& pending, std::string_view reply) {
@@ -165,8 +172,7 @@ class Worker {
       return;
     seen_keys_.on_reply({pending.bytes, pending.size}, reply);
     note_if_slow(link, pending);
-    if (pending.request.session && pending.request.session->holds() > 0) [[unlikely]]
-      holds_.on_answered(pending);
+    note_not_refused(pending);
     if (pending.request.tracked != Tracked::kNot) [[unlikely]]
       note_tracked(link, pending, reply);
     answer(pending.request, reply);

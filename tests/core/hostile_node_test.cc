@@ -4,6 +4,7 @@
 
 #include "faulty_nodes.h"
 #include "proxy/core/session.h"
+#include "proxy/core/topology_source.h"
 
 namespace corral::core {
 namespace {
@@ -113,6 +114,27 @@ TEST_F(HostileNode, RepliesToNothing) {
   EXPECT_TRUE(link.closed);
   stage.client_sends(client, "PING\r\n");
   EXPECT_EQ(stage.received(client), "+PONG\r\n");
+}
+
+// Found by fuzzing: what was held before such an answer came stayed so for ever.
+TEST(NodeOfACluster, WhereOneServerShouldBeDoesNotKeepWhatIsHeldWaiting) {
+  config::Settings settings;
+  settings.upstream.mode = "standalone";
+  settings.upstream.seeds = {kNodeA};
+  Stage stage(settings);
+  const ClusterView view = view_of_one_owner("standalone", kNodeA);
+  stage.turn([&] { stage.worker.set_map(stage.process.publish(view, stage.transport.wall_us)); });
+  const auto client = stage.connect_client();
+  stage.client_sends(client, "SET bar 1\r\nGET foo\r\n");
+  stage.accept(kNodeA, 11);
+  stage.taken(kNodeA);
+  stage.answer(kNodeA, "-LOADING Redis is loading the dataset in memory\r\n-MOVED 12182 10.0.0.2:7002\r\n");
+  stage.pass(100);
+  EXPECT_EQ(stage.taken(kNodeA), Commands{"SET bar 1"});
+  stage.answer(kNodeA, "+OK\r\n");
+  const std::string replies = stage.received(client);
+  EXPECT_TRUE(replies.starts_with("+OK\r\n-ERR the upstream is a node of a cluster")) << replies;
+  EXPECT_EQ(stage.worker.holds().size(), 0u);
 }
 
 // Found by fuzzing: it was taken for the reply, and the rest of the request for the start of the next.
