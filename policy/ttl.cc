@@ -73,10 +73,10 @@ struct StringOptions {
 };
 
 std::optional<Unit> unit_named(std::string_view word) {
-  if (resp::same_word(word, "ex")) return Unit{true, false};
-  if (resp::same_word(word, "px")) return Unit{false, false};
-  if (resp::same_word(word, "exat")) return Unit{true, true};
-  if (resp::same_word(word, "pxat")) return Unit{false, true};
+  if (resp::same_option(word, "ex")) return Unit{true, false};
+  if (resp::same_option(word, "px")) return Unit{false, false};
+  if (resp::same_option(word, "exat")) return Unit{true, true};
+  if (resp::same_option(word, "pxat")) return Unit{false, true};
   return std::nullopt;
 }
 
@@ -87,13 +87,13 @@ std::optional<StringOptions> read_options(const Command& command, uint32_t from,
   for (uint32_t i = from; i < command.argc(); ++i) {
     const std::string_view word = command.arg(i);
     const bool has_ttl = options.unit_at || options.keep_at || options.persist_at;
-    if (of_set && resp::same_word(word, "nx") && !xx) {
+    if (of_set && resp::same_option(word, "nx") && !xx) {
       options.nx = true;
-    } else if (of_set && resp::same_word(word, "xx") && !options.nx) {
+    } else if (of_set && resp::same_option(word, "xx") && !options.nx) {
       xx = true;
-    } else if (of_set && resp::same_word(word, "keepttl") && !options.unit_at) {
+    } else if (of_set && resp::same_option(word, "keepttl") && !options.unit_at) {
       options.keep_at = i;
-    } else if (!of_set && resp::same_word(word, "persist") && !options.unit_at) {
+    } else if (!of_set && resp::same_option(word, "persist") && !options.unit_at) {
       options.persist_at = i;
     } else if (const auto unit = unit_named(word); unit && i + 1 < command.argc()) {
       const bool same =
@@ -101,7 +101,7 @@ std::optional<StringOptions> read_options(const Command& command, uint32_t from,
       if (has_ttl && !same) return std::nullopt;
       options.unit_at = i++;
       options.unit = *unit;
-    } else if (of_set && resp::same_word(word, "get")) {
+    } else if (of_set && resp::same_option(word, "get")) {
       options.get = true;
     } else {
       return std::nullopt;
@@ -123,7 +123,7 @@ void replace_unit(std::string& out, const Command& command, uint32_t from, uint3
   for (uint32_t i = 0; i < command.argc(); ++i) {
     const std::string_view arg = command.arg(i);
     if (i < from || !unit_named(arg)) {
-      const bool dropped = drop && i >= from && (resp::same_word(arg, "nx") || resp::same_word(arg, "keepttl"));
+      const bool dropped = drop && i >= from && (resp::same_option(arg, "nx") || resp::same_option(arg, "keepttl"));
       if (!dropped) args.push_back(arg);
       continue;
     }
@@ -259,12 +259,12 @@ TtlVerdict Judge::restore() {
   bool absolute = false;
   for (uint32_t i = 4; i < command_.argc(); ++i) {
     const std::string_view word = command_.arg(i);
-    const bool has_value = resp::same_word(word, "idletime") || resp::same_word(word, "freq");
-    if (resp::same_word(word, "absttl")) {
+    const bool has_value = resp::same_option(word, "idletime") || resp::same_option(word, "freq");
+    if (resp::same_option(word, "absttl")) {
       absolute = true;
     } else if (has_value && i + 1 < command_.argc()) {
       ++i;
-    } else if (!resp::same_word(word, "replace")) {
+    } else if (!resp::same_option(word, "replace")) {
       return {};
     }
   }
@@ -336,7 +336,7 @@ TtlVerdict judge_ttl(const TtlRule& rule, TtlEffect effect, const Command& comma
 std::string without_keepttl(const Command& set) {
   std::vector<std::string_view> args;
   for (uint32_t i = 0; i < set.argc(); ++i) {
-    if (i < 3 || !resp::same_word(set.arg(i), "keepttl")) args.push_back(set.arg(i));
+    if (i < 3 || !resp::same_option(set.arg(i), "keepttl")) args.push_back(set.arg(i));
   }
   std::string out;
   resp::append_command(out, args);

@@ -18,6 +18,12 @@ constexpr bool same_word(std::string_view a, std::string_view b) {
   return true;
 }
 
+/// Whether an argument is this option. Redis takes it for a C string: what is behind a zero byte does not count. (Names
+/// of commands and subcommands it compares whole.)
+constexpr bool same_option(std::string_view argument, std::string_view option) {
+  return same_word(argument.substr(0, argument.find('\0')), option);
+}
+
 inline std::string lower_case(std::string_view text) {
   std::string lowered(text);
   for (char& c : lowered) c = lower(c);

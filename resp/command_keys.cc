@@ -29,7 +29,7 @@ enum class Found : uint8_t {
 
 const OptionWord* find_option(const KeySpec& spec, std::string_view argument) {
   for (const OptionWord& option : spec.options)
-    if (same_word(argument, option.word)) return &option;
+    if (same_option(argument, option.word)) return &option;
   return nullptr;
 }
 
@@ -56,7 +56,7 @@ int64_t find_keyword(const KeySpec& spec, const Command& command) {
   auto argc = static_cast<int64_t>(command.argc());
   int64_t step = spec.begin_at < 0 ? -1 : 1;
   for (int64_t i = spec.begin_at < 0 ? argc + spec.begin_at : spec.begin_at; i > 0 && i < argc; i += step) {
-    if (same_word(command.arg(i), spec.keyword)) return i + 1;
+    if (same_option(command.arg(i), spec.keyword)) return i + 1;
   }
   return 0;
 }
@@ -149,7 +149,7 @@ bool is_key(const KeySpec& key) { return (key.flags & kKeyNotKey) == 0; }
 /// The flags that a request does not mean, see KeyVariation.
 uint32_t dropped_flags(const KeyVariation& variation, const Command& command) {
   for (size_t i = variation.from; i < command.argc(); ++i) {
-    const auto is_it = [&](const OptionWord& option) { return same_word(command.arg(i), option.word); };
+    const auto is_it = [&](const OptionWord& option) { return same_option(command.arg(i), option.word); };
     const auto word = std::find_if(variation.words.begin(), variation.words.end(), is_it);
     const bool known = word != variation.words.end();
     const bool whole = known && command.argc() - 1 - i >= word->arguments;
@@ -218,7 +218,12 @@ bool find_written_keys(const CommandSpec& spec, const Command& command, std::vec
 }
 
 bool keys_may_hide(const CommandSpec& spec) {
-  if (spec.is(kFlagMovableKeys) && spec.keys.empty()) return true;
+  // Of a module's command whose keys only the module can tell, COMMAND INFO names but the first ones.
+  const auto varies = [](const KeySpec& key) { return (key.flags & kKeyVariable) != 0; };
+  const bool unlisted = spec.id == kUnlistedCommand;
+  if (spec.is(kFlagMovableKeys) && (spec.keys.empty() || (unlisted && std::ranges::any_of(spec.keys, varies)))) {
+    return true;
+  }
   return std::any_of(spec.keys.begin(), spec.keys.end(), [](const KeySpec& key) {
     bool complete_by_hand = key.begin == Begin::kOptions;
     bool unknown = key.begin == Begin::kUnknown || key.find == Find::kUnknown;

@@ -108,6 +108,10 @@ void Access::set_user(Session& session, const AclUser& user, bool authenticated)
   if (!authenticated) unauthenticated_.emplace(session.unauthenticated_since_ms(), session.id());
 }
 
+void Access::check_listener(Session& session) {
+  if (!session.unrestricted() && listens_in_vain(session, session.user())) session.end_for_new_rights();
+}
+
 void Access::forget(const Session& session) {
   if (session.authenticated()) return;
   unauthenticated_.erase({session.unauthenticated_since_ms(), session.id()});

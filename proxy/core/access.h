@@ -43,6 +43,8 @@ class Access {
   /// Of a command that was allowed when it was queued: why it is not any more.
   std::string refusal_at_exec(Session& session, const resp::Command& command, const resp::CommandSpec& spec);
 
+  /// What it has begun to listen to was allowed when it asked, and may not be any more: then its connection ends.
+  void check_listener(Session& session);
   /// Other policies are in force. `before`: the users until now, to whom the sessions still refer.
   void on_new_users(const policy::Acl& before);
   /// Ten times a second: closes who should have authenticated by now.

@@ -48,6 +48,7 @@ void begin_monitoring(Worker& home, const Request& whole) {
   Session& session = *whole.session;
   if (session.open() && !(session.modes() & Session::kMonitoring)) {
     home.gate().add_monitor(session);
+    home.access().check_listener(session);
   } else {
     home.gate().give_up_monitor();
   }

@@ -38,15 +38,6 @@ void note_setting(SlowLog& slow_log, std::string_view name, std::string_view val
   if (same_word(name, "slowlog-max-len") && *number >= 0) slow_log.set_max_entries(static_cast<size_t>(*number));
 }
 
-// Redis: config.c, SENSITIVE_CONFIG.
-constexpr std::string_view kSecretSettings[] = {"requirepass", "masterauth", "masteruser", "tls-key-file-pass",
-                                                "tls-client-key-file-pass"};
-
-bool is_secret(std::string_view name) {
-  return std::any_of(std::begin(kSecretSettings), std::end(kSecretSettings),
-                     [&](std::string_view secret) { return same_word(name, secret); });
-}
-
 class ConfigGet final : public Task {
  public:
   static void start(Session& session, std::string_view bytes) {
@@ -73,7 +64,7 @@ class ConfigGet final : public Task {
     resp::append_map(out, elements.size() / 2, resp);
     for (size_t i = 0; i + 1 < elements.size(); i += 2) {
       out += elements[i].bytes();
-      const bool hidden = is_secret(elements[i].text()) && !elements[i + 1].text().empty();
+      const bool hidden = is_secret_setting(elements[i].text()) && !elements[i + 1].text().empty();
       hidden ? resp::append_bulk(out, kRedacted) : void(out += elements[i + 1].bytes());
     }
     return out;

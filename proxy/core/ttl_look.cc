@@ -37,7 +37,7 @@ bool has_word(const Command& command, const std::vector<uint32_t>& keys, std::st
     const std::string_view word = words.substr(0, words.find(' '));
     words.remove_prefix(std::min(words.size(), word.size() + 1));
     for (uint32_t i = keys.empty() ? 1 : keys.back() + 1; i < command.argc(); ++i) {
-      if (resp::same_word(command.arg(i), word)) return true;
+      if (resp::same_option(command.arg(i), word)) return true;
     }
   }
   return false;

@@ -28,7 +28,7 @@ bool may_exceed(TtlEffect effect) {
 int64_t database_of_copy(const resp::Command& command, int64_t otherwise) {
   int64_t database = otherwise;  // the last one counts
   for (uint32_t i = 3; i + 1 < command.argc(); ++i) {
-    if (resp::same_word(command.arg(i), "db")) database = resp::parse_decimal(command.arg(++i)).value_or(otherwise);
+    if (resp::same_option(command.arg(i), "db")) database = resp::parse_decimal(command.arg(++i)).value_or(otherwise);
   }
   return database;
 }

@@ -239,6 +239,8 @@ TEST(Gate, MonitorLineIsQuotedAndHidesPasswords) {
             head + "\"HELLO\" \"3\" \"AUTH\" \"(redacted)\" \"(redacted)\" \"SETNAME\" \"n\"\r\n");
   EXPECT_EQ(shown({"MIGRATE", "h", "1", "key", "0", "5", "AUTH2", "me", "x"}),
             head + "\"MIGRATE\" \"h\" \"1\" \"key\" \"0\" \"5\" \"AUTH2\" \"(redacted)\" \"(redacted)\"\r\n");
+  EXPECT_EQ(shown({"CONFIG", "SET", "maxmemory", "1", "MasterAuth", "x"}),
+            head + "\"CONFIG\" \"SET\" \"maxmemory\" \"1\" \"MasterAuth\" \"(redacted)\"\r\n");
 }
 
 TEST(Gate, FirstLineOfAScriptTellsWhetherItWrites) {

@@ -13,6 +13,7 @@ namespace {
 const std::vector<std::string> kUsers = {
     "user default on >root ~* &* +@all",
     "user alice on >pw ~{a}* &ch* +get +set +del +multi +exec +subscribe +psubscribe +publish +@connection +eval +sort",
+    "user writer on >pw %W~{a}* +set +georadius",
     "user off off >pw ~* &* +@all",
     "user two on >one >other ~* +@all -@dangerous (%R~{b}x &a +get)",
     "user nobody on >pw",
@@ -133,6 +134,20 @@ TEST_F(AccessTest, what_a_user_may_do) {
   both("PING");
   both("GET", "a");
   both("QUIT");
+}
+
+// Redis takes options for C strings, so the node would take these for what they begin with.
+TEST_F(AccessTest, options_end_at_a_zero_byte) {
+  const auto with_zero = [](std::string word) { return word + std::string("\0x", 2); };
+  ASSERT_EQ(both("AUTH", "root"), Reply::status("OK"));
+  ASSERT_EQ(both("RPUSH", "{a}l", "1").integer, 1);
+  become("writer", "pw");
+  EXPECT_TRUE(both("SET", "{a}1", "v", with_zero("GET")).is_error("NOPERM"));
+  EXPECT_TRUE(both("GEORADIUS", "{a}g", "1", "1", "10", "km", with_zero("STORE"), "{a}{b}").is_error("NOPERM"));
+  become("alice", "pw");
+  EXPECT_TRUE(both("SORT", "{a}l", with_zero("STORE"), "{b}{a}").is_error("NOPERM"));
+  EXPECT_TRUE(both("SORT", "{a}l", with_zero("get"), "x*").is_error("ERR"));
+  EXPECT_TRUE(both("SORT", "{a}l", with_zero("By"), "x*").is_error("ERR"));
 }
 
 TEST_F(AccessTest, transactions) {

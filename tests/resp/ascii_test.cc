@@ -38,6 +38,14 @@ TEST(Ascii, sameWord_OtherLength_IsAnother) {
   EXPECT_FALSE(same_word("match", "matc"));
 }
 
+TEST(Ascii, sameOption_ZeroByte_EndsTheArgument) {
+  EXPECT_TRUE(same_option({"STORE\0x", 7}, "store"));
+  EXPECT_TRUE(same_option({"store\0", 6}, "store"));
+  EXPECT_TRUE(same_option("", ""));
+  EXPECT_FALSE(same_option({"stor\0e", 6}, "store"));
+  EXPECT_FALSE(same_option("stored", "store"));
+}
+
 TEST(Ascii, lowerCase_Words_KeepsWhatIsNoLetter) {
   EXPECT_EQ(lower_case("CONFIG|Set @[`{\xC4"), "config|set @[`{\xC4");
   EXPECT_EQ(lower_case(""), "");

@@ -23,6 +23,7 @@ constexpr std::string_view kRequests[] = {
     "XREAD COUNT 2 BLOCK 1 STREAMS a b $ $",
     "XREAD BLOCK 5 COUNT 2 BLOCK 1 STREAMS a $",
     "XREADGROUP GROUP block c NOACK BLOCK 1 STREAMS s >",
+    std::string_view("XREAD BLOCK\0x 1 STREAMS a $", 28),
 };
 
 TEST(BlockingTimeoutOfServer, IsTheArgumentThatIsTold) {

@@ -12,6 +12,7 @@ namespace corral::test {
 namespace {
 
 using namespace resp;
+using namespace std::literals;
 
 // "a access update" for each key; "false" if the request makes no sense.
 std::string ours(CommandMaker& maker, const Words& words) {
@@ -67,6 +68,8 @@ constexpr std::string_view kRequests[] = {
     "SET a b",
     "SET a b GET",
     "SET a get",
+    "SET a b GET\0"sv,
+    "SET a b EX\0x 10 nx\0 get\0 get"sv,
     "SET a b EX 10 NX get",
     "SET a b EX get",
     "BITFIELD a",

@@ -1,6 +1,7 @@
 // Random requests of any command, for the tests that compare with a server: most make sense.
 #pragma once
 
+#include <cctype>
 #include <cstdlib>
 #include <random>
 #include <set>
@@ -88,6 +89,9 @@ class RandomRequests {
   void add(std::string_view form) {
     for (std::string& word : split_words(form)) {
       if (word == "{k}") word = std::to_string(words_.size()) + (below(random_, 9) ? "k" : "{0}");
+      // The server takes words for C strings.
+      if (!word.empty() && std::isalpha(static_cast<unsigned char>(word[0])) && below(random_, 8) == 0)
+        word += std::string("\0z", 2);
       if (word == "{n}") word = split_words("0 1 1 2 2 3 3 4 -1 x 7")[below(random_, 11)];
       words_.push_back(word);
     }
