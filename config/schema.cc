@@ -192,7 +192,7 @@ const Field kFields[] = {
      Size{limits<&Limits::client_output_bytes>, 64 * kKiB, 1024 * kGiB}},
     {"limits", "client_pipeline", "Requests of one client that may be under way at once.",
      WholeNumber{limits<&Limits::client_pipeline>, 1, 1'000'000}},
-    {"limits", "inflight", "Requests that may be under way to the nodes, together, of one worker.",
+    {"limits", "inflight", "Requests that may be under way to the nodes, or held for them, together, of one worker.",
      Size{limits<&Limits::inflight_bytes>, 64 * kKiB, 1024 * kGiB}},
     {"limits", "keys_reply", "Elements that a reply to KEYS may have.",
      WholeNumber{limits<&Limits::keys_reply>, 1, 100'000'000}},

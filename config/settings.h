@@ -127,7 +127,7 @@ struct RuleSettings {
 struct LimitSettings {
   uint64_t client_output_bytes = 256ull << 20;     // replies waiting for a client that does not read
   uint32_t client_pipeline = 1024;                 // requests of one client that are under way at once
-  uint64_t inflight_bytes = 256ull << 20;          // requests under way to the nodes, of one worker
+  uint64_t inflight_bytes = 256ull << 20;          // requests under way to the nodes or held for them, of one worker
   uint32_t keys_reply = 100'000;                   // elements that KEYS may return
   uint64_t subscriber_output_bytes = 32ull << 20;  // messages waiting for a subscriber that does not read
   // Of clients that have not authenticated yet:

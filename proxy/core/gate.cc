@@ -116,7 +116,14 @@ void Gate::update() {
   if (!paused) return resume_all();
   if (worker_.stopping()) return;
   const uint64_t left_ms = std::min(pause_.end_ms - now_ms, kLongestTimerMs);
-  worker_.after(static_cast<uint32_t>(left_ms), [this] { update(); });
+  // One timer at a time, unless another one has to be earlier.
+  const uint64_t at_ms = now_ms + left_ms;
+  if (timer_at_ms_ != 0 && timer_at_ms_ <= at_ms) return;
+  timer_at_ms_ = at_ms;
+  worker_.after(static_cast<uint32_t>(left_ms), [this, at_ms] {
+    if (timer_at_ms_ == at_ms) timer_at_ms_ = 0;
+    update();
+  });
 }
 
 uint32_t Gate::waiting() const {

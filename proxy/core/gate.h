@@ -78,6 +78,7 @@ class Gate {
   Worker& worker_;
   uint8_t state_ = 0;  // of State
   ClientPause pause_;
+  uint64_t timer_at_ms_ = 0;        // 0: none is set
   std::vector<uint64_t> waiting_;   // ids of sessions
   std::vector<uint64_t> monitors_;  // likewise
   std::string shown_;               // lines for the monitors

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "proxy/core/collected.h"
 #include "proxy/core/session.h"
 #include "proxy/core/worker.h"
 
@@ -15,7 +16,7 @@ using Done = std::function<void(const Request&, Replies)>;
 class GatherTask final : public Task {
  public:
   GatherTask(Session& session, Done done)
-      : session_(session), whole_(session.request_for_reply(kNoSlot, 0)), done_(std::move(done)) {}
+      : session_(session), whole_(session.request_for_reply(kNoSlot, 0)), done_(std::move(done)), collected_(session) {}
 
   void start(std::string_view bytes) {
     const auto masters = session_.worker().map().masters;
@@ -33,13 +34,14 @@ class GatherTask final : public Task {
   }
 
   void on_reply(uint32_t part, std::string_view reply) override {
-    replies_[part] = reply;
+    replies_[part] = collected_.add(reply.size()) ? reply : "-ERR the client is gone\r\n";
     done_one();
   }
 
  private:
   void done_one() {
     if (--awaited_ > 0) return;
+    collected_.forget();
     done_(whole_, std::move(replies_));
     delete this;
   }
@@ -49,6 +51,7 @@ class GatherTask final : public Task {
   const Done done_;
   Replies replies_;
   size_t awaited_ = 0;
+  Collected collected_;
 };
 
 }  // namespace

@@ -18,6 +18,7 @@ namespace {
 constexpr std::string_view kOvertaken =
     "-TRYAGAIN the slot moved, and a later command on the same key has been executed\r\n";
 constexpr uint8_t kPromptRedirects = 5;  // followed at once; later ones after a pause
+constexpr size_t kWalkedInAMs = 1000;    // holds, at some tenth of a worker's time
 constexpr uint32_t kAskHoldsMs = 20;     // a round trip or two, in which the others behind it have been refused too
 
 bool is_before(const Request& a, const Request& b) { return static_cast<int32_t>(a.order - b.order) < 0; }
@@ -60,13 +61,13 @@ void HoldTable::erase(Holds::iterator it) {
 bool HoldTable::queue_behind(const Request& request, std::string_view bytes) {
   const auto it = find(request);
   if (it == holds_.end()) return false;
-  it->second.queue.push_back({request, std::string(bytes)});
+  insert(it->second, {request, counted(bytes)});
   return true;
 }
 
 void HoldTable::add_unsent(const Request& request, std::string_view bytes, std::string_view why) {
   const auto it = obtain(request, 0);
-  Held held{request, std::string(bytes)};
+  Held held{request, counted(bytes)};
   held.reason = unreachable(request.slot, why);
   it->second.queue.push_back(std::move(held));
   pause(it->second, request.attempts);
@@ -75,14 +76,14 @@ void HoldTable::add_unsent(const Request& request, std::string_view bytes, std::
 void HoldTable::add_refused(Link& link, const Link::Pending& pending, const resp::Refusal& refusal,
                             std::string_view reply) {
   const auto it = obtain_for(link, pending);
-  Held held{pending.request, std::string(pending.bytes, pending.size), true};
+  Held held = returned(pending);
   ++held.request.attempts;
   held.reason = reply;
   bool pause_first = held.request.attempts > kPromptRedirects;
   if (refusal.kind == resp::RefusalKind::kMoved || refusal.kind == resp::RefusalKind::kAsk) {
     held.asking = refusal.kind == resp::RefusalKind::kAsk;
     held.asked_ms = worker_.now_ms();
-    held.target = worker_.redirect_target(link, refusal);
+    held.target = worker_.redirect_target(link, refusal, (held.request.flags & kScript) != 0);
     held.reason = "-TRYAGAIN slot " + std::to_string(pending.request.slot) + " is moving between nodes\r\n";
   } else {
     held.by_key = refusal.kind == resp::RefusalKind::kTryAgain;
@@ -100,7 +101,7 @@ class ScriptCheck final : public Task {
   void on_reply(uint32_t, std::string_view bytes) override {
     const auto exists = resp::ReplyView(bytes).elements();
     const bool missing = exists.size() == 1 && exists[0].integer() == 0;
-    worker_.holds().on_script_checked(request_, std::move(eval_), !missing, reply_);
+    worker_.holds().on_script_checked(request_, eval_, !missing, reply_);
     delete this;
   }
 
@@ -115,9 +116,9 @@ void HoldTable::add_unloaded(Link& link, const Link::Pending& pending, std::stri
   link.on_script_lost();
   const auto it = obtain_for(link, pending);
   ++it->second.in_flight;  // nothing else is sent meanwhile
-  Held held{pending.request, std::string(pending.bytes, pending.size), true};
+  Held held = returned(pending);
   held.checking = true;
-  insert_refused(it->second, std::move(held));
+  insert(it->second, std::move(held));
   const ParsedRequest parsed(worker_, evalsha_frame(worker_, {pending.bytes, pending.size}));
   std::string ask;
   resp::append_command(ask, {"SCRIPT", "EXISTS", parsed.command().arg(1)});
@@ -128,7 +129,7 @@ void HoldTable::add_unloaded(Link& link, const Link::Pending& pending, std::stri
   link.send(check, ask);
 }
 
-void HoldTable::on_script_checked(const Request& request, std::string eval, bool loaded, std::string_view reply) {
+void HoldTable::on_script_checked(const Request& request, std::string_view eval, bool loaded, std::string_view reply) {
   const auto it = find(request);
   if (it == holds_.end()) return worker_.answer(request, reply);  // the worker stops
   Hold& hold = it->second;
@@ -140,7 +141,7 @@ void HoldTable::on_script_checked(const Request& request, std::string eval, bool
     worker_.answer(request, loaded ? reply : kOvertaken);
   } else {
     held->checking = false;
-    held->bytes = std::move(eval);
+    held->bytes = counted(eval);
     held->request.flags |= kReloaded;
     held->reason = unreachable(request.slot, "its script was being loaded");
   }
@@ -149,7 +150,7 @@ void HoldTable::on_script_checked(const Request& request, std::string eval, bool
 
 void HoldTable::add_lost(Link& link, const Link::Pending& pending, std::string_view why) {
   const auto it = obtain_for(link, pending);
-  Held held{pending.request, std::string(pending.bytes, pending.size), true};
+  Held held = returned(pending);
   ++held.request.attempts;
   held.reason = unreachable(pending.request.slot, why);
   take_back(it, std::move(held), true);
@@ -158,16 +159,15 @@ void HoldTable::add_lost(Link& link, const Link::Pending& pending, std::string_v
 void HoldTable::take_back(Holds::iterator it, Held held, bool pause_first) {
   Hold& hold = it->second;
   const uint8_t attempts = held.request.attempts;
-  insert_refused(hold, std::move(held));
+  insert(hold, std::move(held));
   if (pause_first) pause(hold, attempts);
   if (hold.in_flight == 0) settle(it);
 }
 
 // The queue is in the order of the requests, also when a part of it was sent and is refused once more.
-void HoldTable::insert_refused(Hold& hold, Held held) {
-  const auto at = std::find_if(hold.queue.begin(), hold.queue.end(),
-                               [&](const Held& other) { return is_before(held.request, other.request); });
-  hold.queue.insert(at, std::move(held));
+void HoldTable::insert(Hold& hold, Held held) {
+  const auto after = [](const Held& one, const Held& other) { return is_before(one.request, other.request); };
+  hold.queue.insert(std::upper_bound(hold.queue.begin(), hold.queue.end(), held, after), std::move(held));
 }
 
 // Not beyond what the first of them may wait.
@@ -187,15 +187,17 @@ void HoldTable::on_answered(const Link::Pending& pending) {
   Hold& hold = it->second;
   const std::string_view executed(pending.bytes, pending.size);
   std::vector<Request> overtaken;
-  const auto is_overtaken = [&](const Held& held) {
-    return is_before(held.request, pending.request) && share_key(worker_, held.bytes, executed);
-  };
-  for (Held& held : hold.queue) held.overtaken = held.overtaken || is_overtaken(held);
-  std::erase_if(hold.queue, [&](const Held& held) {
+  const auto is_earlier = [&](const Held& held) { return is_before(held.request, pending.request); };
+  const auto end = std::partition_point(hold.queue.begin(), hold.queue.end(), is_earlier);
+  for (auto held = hold.queue.begin(); held != end; ++held) {
+    held->overtaken = held->overtaken || share_key(worker_, held->bytes, executed);
+  }
+  const auto gone = std::remove_if(hold.queue.begin(), end, [&](const Held& held) {
     if (!held.overtaken || held.checking) return false;
     overtaken.push_back(held.request);
     return true;
   });
+  hold.queue.erase(gone, end);
   for (const Request& request : overtaken) {
     worker_.answer(request, kOvertaken);
   }
@@ -236,7 +238,11 @@ void HoldTable::on_detached(Link& link) {
   for (const auto& [request, bytes] : again) worker_.send(request, bytes);
 }
 
+// Walks over all: the more there are, the more seldom.
 int64_t HoldTable::run(uint32_t now_ms) {
+  const auto rest_ms = static_cast<int64_t>(holds_.size() / kWalkedInAMs), passed_ms = int64_t{now_ms - ran_ms_};
+  if (passed_ms < rest_ms) return rest_ms - passed_ms;
+  ran_ms_ = now_ms;
   std::vector<Key> due;
   for (const auto& [key, hold] : holds_) {
     const bool goes_on = hold.waiting && static_cast<int32_t>(now_ms - hold.retry_at_ms) >= 0;
@@ -250,7 +256,7 @@ int64_t HoldTable::run(uint32_t now_ms) {
   int64_t next = -1;
   for (const auto& [key, hold] : holds_) {
     if (hold.in_flight > 0 || !hold.waiting) continue;
-    const int64_t left = std::max<int64_t>(1, static_cast<int32_t>(hold.retry_at_ms - now_ms));
+    const int64_t left = std::max({int64_t{1}, rest_ms, int64_t{static_cast<int32_t>(hold.retry_at_ms - now_ms)}});
     next = next < 0 ? left : std::min(next, left);
   }
   return next;
@@ -354,7 +360,7 @@ void HoldTable::send_by_key(Hold& hold) {
     return;
   }
   for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
-    Held held{part->request, std::move(part->bytes), true};
+    Held held{part->request, counted(part->bytes), true};
     held.reason = whole.reason;
     hold.queue.push_front(std::move(held));
   }

@@ -43,7 +43,7 @@ class HoldTable {
   /// A node answered as if it did not know the request's script: if it says so again, `eval` is to be sent instead,
   /// otherwise `reply` was the script's own.
   void add_unloaded(Link& link, const Link::Pending& pending, std::string eval, std::string_view reply);
-  void on_script_checked(const Request& request, std::string eval, bool loaded, std::string_view reply);
+  void on_script_checked(const Request& request, std::string_view eval, bool loaded, std::string_view reply);
   /// Its connection was lost, and it may be sent again.
   void add_lost(Link& link, const Link::Pending& pending, std::string_view why);
   /// A request of a session that has holds was answered (or is in doubt), not refused.
@@ -58,13 +58,34 @@ class HoldTable {
   /// Tries again what is due. Milliseconds until the next is, or -1.
   int64_t run(uint32_t now_ms);
   size_t size() const { return holds_.size(); }
+  /// Of the requests that wait here. They count as under way (limits.inflight).
+  uint64_t bytes() const { return bytes_; }
   /// The worker stops: answers everything with its reason.
   void abandon();
 
  private:
+  static constexpr size_t kOverhead = 512;  // bytes, of a request that is held: Held and what keeps it
+  /// The bytes of a request, in the table's count as long as they are here.
+  class CountedBytes {
+   public:
+    CountedBytes(uint64_t& count, std::string_view bytes) : count_(&count), bytes_(bytes) {
+      count += bytes_.size() + kOverhead;
+    }
+    CountedBytes(CountedBytes&& other) noexcept : CountedBytes(*other.count_, {}) { bytes_.swap(other.bytes_); }
+    CountedBytes& operator=(CountedBytes&& other) noexcept {
+      std::swap(bytes_, other.bytes_);
+      return *this;
+    }
+    ~CountedBytes() { *count_ -= bytes_.size() + kOverhead; }
+    operator std::string_view() const { return bytes_; }
+
+   private:
+    uint64_t* count_;  // the same for all of a table
+    std::string bytes_;
+  };
   struct Held {
     Request request;
-    std::string bytes;
+    CountedBytes bytes;
     bool refused = false;     // was sent once; stands in the queue before all that was not
     bool asking = false;      // to be sent after an ASKING
     uint32_t asked_ms = 0;    // when the ASK came
@@ -88,7 +109,7 @@ class HoldTable {
   Holds::iterator obtain(const Request& request, uint32_t in_flight);
   Holds::iterator obtain_for(Link& link, const Link::Pending& pending);
   void take_back(Holds::iterator it, Held held, bool pause_first);
-  void insert_refused(Hold& hold, Held held);
+  void insert(Hold& hold, Held held);
   void pause(Hold& hold, uint8_t attempts);
   void settle(Holds::iterator it);
   void send_front(Holds::iterator it);
@@ -98,8 +119,15 @@ class HoldTable {
   void expire(Holds::iterator it);
   void erase(Holds::iterator it);
   NodeId target_of(const Held& held) const;
+  CountedBytes counted(std::string_view bytes) { return {bytes_, bytes}; }
+  /// As it was sent, and came back.
+  Held returned(const Link::Pending& pending) {
+    return {pending.request, counted({pending.bytes, pending.size}), true};
+  }
 
   Worker& worker_;
+  uint64_t bytes_ = 0;   // outlives what is counted
+  uint32_t ran_ms_ = 0;  // run()
   Holds holds_;
 };
 

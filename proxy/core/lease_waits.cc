@@ -15,7 +15,7 @@ using policy::LeaseValue;
 
 void Leases::park(std::unique_ptr<LeaseRead> read, const LeaseReader& reader, uint64_t place) {
   Session& session = *read->request.session;
-  session.leases().parked.push_back(reader.number);
+  session.leases().parked.insert(reader.number);
   Parked& parked = parked_[reader.number];
   parked.read = std::move(read);
   parked.place = place;
@@ -35,7 +35,7 @@ std::unique_ptr<LeaseRead> Leases::unpark(uint64_t number) {
   read->waited_ms += worker_.now64_ms() - it->second.since_ms;
   due_.erase(it->second.due);
   parked_.erase(it);
-  std::erase(read->request.session->leases().parked, number);
+  read->request.session->leases().parked.erase(number);
   return read;
 }
 
@@ -85,7 +85,7 @@ void Leases::give_up(uint64_t number) {
 }
 
 void Leases::on_more(Session& session) {
-  const std::vector<uint64_t> numbers = session.leases().parked;
+  const std::set<uint64_t> numbers = session.leases().parked;
   for (const uint64_t number : numbers) {
     const auto it = parked_.find(number);
     if (it == parked_.end() || it->second.hurried) continue;
@@ -104,7 +104,7 @@ void Leases::on_more(Session& session) {
 void Leases::before_keys(Session& session, const resp::Command& command, const resp::CommandSpec& spec) {
   on_more(session);
   if (spec.handling == resp::Handling::kLocal || spec.handling == resp::Handling::kSubscription) return;
-  const std::vector<uint64_t> numbers = session.leases().parked;
+  const std::set<uint64_t> numbers = session.leases().parked;
   for (const uint64_t number : numbers) {
     const auto it = parked_.find(number);
     const bool other = spec.only_key != 0 && it != parked_.end() && it->second.read->key != command.arg(spec.only_key);
@@ -115,7 +115,7 @@ void Leases::before_keys(Session& session, const resp::Command& command, const r
 void Leases::release_all(Session& session) {
   SessionLeases* leases = session.leases_if_any();
   if (!leases) return;
-  const std::vector<uint64_t> numbers = leases->parked;
+  const std::set<uint64_t> numbers = leases->parked;
   for (const uint64_t number : numbers) {
     if (parked_.contains(number)) give_up(number);
   }

@@ -22,6 +22,8 @@ using policy::StampedeRule;
 namespace {
 
 constexpr uint8_t kMostTries = 3;
+constexpr size_t kMostKeyBytes = 1024;
+constexpr size_t kMostParked = 1024;  // reads of one client that wait
 
 // An error that says that the node could not be asked, or not be heard.
 bool tells_of_failure(std::string_view reply) {
@@ -103,6 +105,12 @@ bool Leases::is_to_be_judged(const StampedeRule& rule, size_t reply_size, uint64
   return policy::early_by_ms(longest_ms, rule.early_refresh, chance_) >= static_cast<double>(deadline_ms - soft_end_ms);
 }
 
+// What nobody does in earnest is not protected: it would only fill the memory.
+bool Leases::asks_too_much(const LeaseRead& read) {
+  const SessionLeases* leases = read.request.session->leases_if_any();
+  return read.key.size() > kMostKeyBytes || (leases && leases->parked.size() >= kMostParked);
+}
+
 void Leases::deliver(std::unique_ptr<LeaseRead> read, std::string_view reply) {
   const policy::Rule* rule = rule_of(read->key);
   const bool is_given = reply.empty();  // as it came, since it is large
@@ -121,7 +129,7 @@ void Leases::deliver(std::unique_ptr<LeaseRead> read, std::string_view reply) {
     if (!rule->stampede) return answer_nil(*read);
   }
   const bool is_string = read->spec->near_read == resp::NearRead::kString;
-  if (!rule->stampede || !is_string) return answer(*read, reply);
+  if (!rule->stampede || !is_string || asks_too_much(*read)) return answer(*read, reply);
   const bool counts = finding.what == Finding::What::kNothing ||
                       (finding.what == Finding::What::kValue && may_be_due(*rule->stampede, finding));
   // What was sent behind it must not run before it.

@@ -19,6 +19,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -82,9 +83,9 @@ struct SessionLeases {
     uint16_t database;
     uint64_t serial;
   };
-  std::vector<Held> held;        // or was: those that are over are taken out now and then
-  size_t prune_at = 16;          // when there are so many
-  std::vector<uint64_t> parked;  // numbers of its reads that wait
+  std::vector<Held> held;     // or was: those that are over are taken out now and then
+  size_t prune_at = 16;       // when there are so many
+  std::set<uint64_t> parked;  // numbers of its reads that wait
 };
 
 class Leases {
@@ -159,6 +160,7 @@ class Leases {
 
   const policy::Rule* rule_of(std::string_view key) const;
   RuleCounters& counters_of(std::string_view key);
+  static bool asks_too_much(const LeaseRead& read);
   policy::Finding judge_reply(const policy::Rule& rule, const LeaseRead& read, std::string_view reply) const;
   policy::LeaseReader reader_of(const policy::StampedeRule& rule, const LeaseRead& read);
   void act(const policy::Rule& rule, std::unique_ptr<LeaseRead> read, std::string_view reply, const Told& told,

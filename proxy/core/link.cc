@@ -273,12 +273,11 @@ void Link::end_feeding() {
 }
 
 uint32_t Link::count(const Session* session, uint16_t slot) {
-  uint32_t found = 0;
-  for (uint32_t i = 0; i < pendings_.size(); ++i) {
-    const Request& request = pendings_[i].request;
-    if (request.session == session && request.slot == slot && !(request.flags & kNodeBound)) ++found;
-  }
-  return found;
+  const auto key_of = [](const Session* of, uint16_t in) { return of->id() << 16 | in; };
+  return index_.count(pendings_, key_of(session, slot), [&](const Pending& pending) {
+    const Request& request = pending.request;
+    return request.session && !(request.flags & kNodeBound) ? key_of(request.session, request.slot) : 0;
+  });
 }
 
 void Link::on_failed(std::string_view reason) {
@@ -316,6 +315,7 @@ void Link::lose_pendings(std::string_view reason) {
   }
   unsent_ = 0;
   log_.clear();
+  index_.clear(pendings_.front_number());
 }
 
 void Link::lose(const Pending& pending, bool was_sent, std::string_view reason) {

@@ -17,6 +17,7 @@
 #include "proxy/core/handshake.h"
 #include "proxy/core/link_kind.h"
 #include "proxy/core/node_stats.h"
+#include "proxy/core/pending_index.h"
 #include "proxy/core/request.h"
 #include "proxy/core/ring.h"
 #include "proxy/core/told_scripts.h"
@@ -98,7 +99,7 @@ class Link final : public Endpoint {
   /// The client has taken what it was given (or is gone).
   void on_client_room();
 
-  /// How many requests under way are of `session` and `slot`, from index `from` on.
+  /// How many requests under way are of `session` and `slot`, and may go elsewhere.
   uint32_t count(const Session* session, uint16_t slot);
   Pending& pending(uint32_t i) { return pendings_[i]; }
 
@@ -184,6 +185,7 @@ class Link final : public Endpoint {
   uint32_t backoff_until_ms_ = 0;
   ByteQueue log_;
   Ring<Pending> pendings_;
+  PendingIndex index_;
   resp::ReplyScanner scanner_;
   std::string tail_;  // of a reply that has not wholly arrived
   Handshake handshake_;

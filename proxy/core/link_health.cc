@@ -56,6 +56,7 @@ void Link::check_timeouts(uint32_t now_ms) {
 void Link::check_silence(uint32_t now_ms) {
   const int64_t timeout_ms = worker_.settings().upstream.request_timeout_ms;
   if (pendings_.empty()) {
+    if (!index_.empty()) index_.clear(pendings_.front_number());
     if (now_ms - received_ms_ <= kIdleMs || !worker_.is_shared(*this) || !worker_.map().has(node_)) return;
     return worker_.health().probe_idle(*this);
   }

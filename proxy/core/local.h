@@ -131,8 +131,8 @@ void ask_all_workers(Worker& home, std::function<T(Worker&)> ask, std::function<
   auto gathered = std::make_shared<Gathered>(Gathered{std::vector<T>(workers), workers, std::move(done)});
   for (uint32_t i = 0; i < workers; ++i) {
     home.transport().post(i, [gathered, ask, i, back = home.index()](Worker& worker) {
-      worker.transport().post(back, [gathered, i, answer = ask(worker)](Worker&) {
-        gathered->answers[i] = answer;
+      worker.transport().post(back, [gathered, i, answer = ask(worker)](Worker&) mutable {
+        gathered->answers[i] = std::move(answer);
         if (--gathered->awaited == 0) gathered->done(std::move(gathered->answers));
       });
     });

@@ -17,6 +17,7 @@ using resp::Command;
 namespace {
 
 constexpr std::string_view kSyntaxError = "ERR syntax error";
+constexpr size_t kMostNameBytes = 1024;  // Redis has no limit; but each CLIENT LIST shows the names of all
 
 // Redis: networking.c, clientSetNameOrReply.
 bool is_plain(std::string_view text) {
@@ -62,6 +63,7 @@ using Lines = std::map<uint64_t, std::string>;
 void reply_list(Session& session, const Filter& filter, size_t command_bytes) {
   const Request whole = session.request_for_reply(kNoSlot, 0);
   Worker& home = session.worker();
+  if (!whole.task) session.pause(Session::kWalk);  // a pipeline of these would be as many lists in memory
   ask_all_workers<Lines>(
       home,
       [filter, command_bytes, self = session.id()](Worker& worker) {
@@ -77,6 +79,7 @@ void reply_list(Session& session, const Filter& filter, size_t command_bytes) {
         std::string text, reply;
         for (const auto& [id, line] : all) text += line;
         resp::append_verbatim(reply, text, whole.session->resp());
+        if (!whole.task) whole.session->resume(Session::kWalk);
         home.answer(whole, reply);
       });
 }
@@ -138,6 +141,10 @@ std::string parse_kill_option(Session& session, std::string_view option, std::st
 bool set_client_name(Session& session, std::string_view name) {
   if (!is_plain(name)) {
     session.reply_error("ERR Client names cannot contain spaces, newlines or special characters.");
+    return false;
+  }
+  if (name.size() > kMostNameBytes) {
+    session.reply_error("ERR Client names cannot be longer than " + std::to_string(kMostNameBytes) + " bytes");
     return false;
   }
   session.details().name = name;
@@ -212,6 +219,10 @@ void local_client_setinfo(Session& session, const Command& command) {
   if (!is_plain(command.arg(3))) {
     return session.reply_error(std::string("ERR ") + (is_name ? "lib-name" : "lib-ver") +
                                " cannot contain spaces, newlines or special characters.");
+  }
+  if (command.arg(3).size() > kMostNameBytes) {
+    return session.reply_error(std::string("ERR ") + (is_name ? "lib-name" : "lib-ver") + " cannot be longer than " +
+                               std::to_string(kMostNameBytes) + " bytes");
   }
   (is_name ? session.details().lib_name : session.details().lib_version) = command.arg(3);
   session.reply(resp::kOk);

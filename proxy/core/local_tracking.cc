@@ -64,20 +64,27 @@ Wanted parse(const Command& command) {
 
 bool overlap(std::string_view a, std::string_view b) { return a.starts_with(b) || b.starts_with(a); }
 
+// In order of the alphabet the beginning of another one stands right before one that begins so.
 std::string check_prefixes(const Session& session, const std::vector<std::string>& prefixes) {
   constexpr std::string_view kEnd = "'. Prefixes for a single client must not overlap.";
-  for (size_t i = 0; i < prefixes.size(); ++i) {
-    if (session.tracks()) {
-      for (const std::string& own : session.tracking()->options().prefixes) {
-        if (!overlap(own, prefixes[i])) continue;
-        return "ERR Prefix '" + prefixes[i] + "' overlaps with an existing prefix '" + own + std::string(kEnd);
-      }
-    }
-    for (size_t j = i + 1; j < prefixes.size(); ++j) {
-      if (!overlap(prefixes[i], prefixes[j])) continue;
-      return "ERR Prefix '" + prefixes[i] + "' overlaps with another provided prefix '" + prefixes[j] +
-             std::string(kEnd);
-    }
+  const auto& settings = session.worker().settings();
+  std::vector<std::pair<std::string_view, bool>> all;  // true: has been given now
+  for (const std::string& prefix : prefixes) all.emplace_back(prefix, true);
+  if (session.tracks()) {
+    for (const std::string& own : session.tracking()->options().prefixes) all.emplace_back(own, false);
+  }
+  if (all.size() > settings.limits.subscriptions) {
+    return "ERR too many prefixes, a client may have " + std::to_string(settings.limits.subscriptions);
+  }
+  std::ranges::sort(all);
+  for (size_t i = 1; i < all.size(); ++i) {
+    const auto& [first, first_is_new] = all[i - 1];
+    const auto& [second, second_is_new] = all[i];
+    if (!overlap(first, second) || !(first_is_new || second_is_new)) continue;
+    const bool both = first_is_new && second_is_new;
+    const std::string_view given = first_is_new ? first : second, other = first_is_new ? second : first;
+    return "ERR Prefix '" + std::string(given) + "' overlaps with " +
+           (both ? "another provided prefix '" : "an existing prefix '") + std::string(other) + std::string(kEnd);
   }
   return {};
 }

@@ -203,11 +203,9 @@ SlotMapPtr Process::publish_move(uint16_t slot, NodeId owner, int64_t now_us) {
 SlotMapPtr Process::store(std::shared_ptr<SlotMap> next, int64_t now_us) {
   next->count_slots();
   std::sort(next->masters.begin(), next->masters.end(), [](auto& a, auto& b) { return a.name < b.name; });
-  bool moved = false;
-  for (size_t slot = 0; slot < resp::kSlots; ++slot) {
-    if (next->owner[slot] == map_->owner[slot]) continue;
-    moved = true;
-    if (map_->version > 0) touched_us_[slot] = now_us;
+  const bool moved = next->owner != map_->owner;
+  for (size_t slot = 0; moved && map_->version > 0 && slot < resp::kSlots; ++slot) {
+    if (next->owner[slot] != map_->owner[slot]) touched_us_[slot] = now_us;
   }
   const auto same_master = [](auto& a, auto& b) { return a.id == b.id && a.name == b.name; };
   const bool same_nodes =

@@ -1,6 +1,7 @@
 #include "proxy/core/pubsub_subscribers.h"
 
 #include <cassert>
+#include <unordered_set>
 #include <utility>
 
 #include "proxy/core/pubsub_registry.h"
@@ -75,8 +76,9 @@ void Subscribers::subscribe(Session& session, ChannelKind kind, std::vector<std:
   const bool hides_errors = session.hides_replies();
   Waiting& waiting = waiting_[number] = {session.request_for_push(), kind, true, hides_errors};
   waiting.names = std::move(names);
+  std::unordered_set<std::string_view> asked;
   for (const std::string& name : waiting.names) {
-    if (own.has(kind, name)) continue;
+    if (own.has(kind, name) || !asked.insert(name).second) continue;
     Channel& channel = obtain(kind, name);
     channel.wanted = true;
     ++channel.holders;
@@ -135,6 +137,7 @@ void Subscribers::confirm(uint64_t number) {
       for (const std::string& name : waiting.names) leave(own, waiting.kind, name);
     }
     session.set_mode(Session::kSubscribed, own.count() > 0);
+    if (waiting.subscribes) worker_.access().check_listener(session);
   }
   finish(waiting, waiting.reply);
 }

@@ -77,6 +77,11 @@ class ReplyQueue {
     if (empty()) release();
   }
 
+  /// Nobody will be given the replies that are kept here.
+  void forget_kept() {
+    for (uint32_t i = head_; i != tail_; ++i) drop(at(i));
+  }
+
   /// What is completed next, and is to be shown.
   bool is_next(Ticket ticket) { return ticket == head_ && !(at(ticket).who & kMuted); }
 

@@ -19,6 +19,8 @@ class Ring {
     assert(i < size());
     return items_[(head_ + i) & (capacity_ - 1)];
   }
+  /// The number of the front: items are numbered as they come, from 0 on, modulo 2^32.
+  uint32_t front_number() const { return head_; }
   void push(const T& item) {
     if (size() == capacity_) grow();
     items_[tail_++ & (capacity_ - 1)] = item;
@@ -27,7 +29,6 @@ class Ring {
     assert(!empty());
     ++head_;
   }
-  void clear() { head_ = tail_ = 0; }
 
  private:
   void grow() {

@@ -13,6 +13,7 @@ namespace corral::core {
 namespace {
 
 constexpr size_t kMostBytes = 64u << 20;
+constexpr size_t kOverhead = 300;  // bytes, that a script takes besides its text
 constexpr size_t kShaDigits = 40;
 
 std::string sha1_hex(std::string_view text) {
@@ -37,13 +38,13 @@ void ScriptRegistry::learn(std::string_view body) {
   if (!is_new) return;
   it->second = std::make_shared<const std::string>(body);
   order_.push_back(it->first);
-  bytes_ += body.size();
+  bytes_ += body.size() + kOverhead;
   while (bytes_ > kMostBytes) forget_oldest();
 }
 
 void ScriptRegistry::forget_oldest() {
   const auto it = bodies_.find(order_.front());
-  bytes_ -= it->second->size();
+  bytes_ -= it->second->size() + kOverhead;
   bodies_.erase(it);
   order_.pop_front();
   generation_.fetch_add(1, std::memory_order_relaxed);

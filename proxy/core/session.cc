@@ -102,6 +102,19 @@ bool Session::may_take(uint32_t reply_size) {
   return true;
 }
 
+// What the task has itself does not count: one large reply is as good in parts as in one piece.
+bool Session::collect(size_t size, size_t own) {
+  if (!socket_) return false;
+  const uint64_t others = output_.size() + replies_.kept_bytes() + collected_ - own;
+  if (others > worker_.settings().limits.client_output_bytes) {
+    worker_.stats().clients_overrun.add();
+    close();
+    return false;
+  }
+  collected_ += size;
+  return true;
+}
+
 void Session::flush_soon() {
   if ((paused_ & kQuiet) && replies_.empty()) [[unlikely]]
     resume(kQuiet);
@@ -206,7 +219,8 @@ void Session::close() {
 
 void Session::on_failed(std::string_view) {
   socket_ = nullptr;
-  output_.clear();  // the input may be in use right now
+  output_.clear();  // the input may be in use right now: drop_input() follows
+  replies_.forget_kept();
   worker_.access().forget(*this);
   if (source_) source_->on_client_room();
   if (upload_) std::exchange(upload_, nullptr)->on_session_closed();
@@ -297,7 +311,7 @@ void Session::check(uint32_t now_ms, bool draining) {
 
 size_t Session::memory_bytes() const {
   return sizeof(Session) + output_.size() + replies_.kept_bytes() + late_bytes() +
-         (input_ ? input_->bytes.capacity() : 0) + (transaction_ ? transaction_->bytes() : 0);
+         (input_ ? input_->bytes.capacity() : 0) + (transaction_ ? transaction_->bytes() : 0) + collected_;
 }
 
 Session::Details& Session::details() {

@@ -109,6 +109,10 @@ class Session final : public Endpoint {
   // Replies. `reply` is one whole RESP reply.
   ReplyQueue::Ticket expect_reply();
   void complete(ReplyQueue::Ticket ticket, std::string_view reply);
+  /// A reply is made of several (collected.h): `size` bytes of it are kept, after `own` of the same one. False: the
+  /// client has gone, or goes now since too much is kept for it; nothing is to be kept.
+  bool collect(size_t size, size_t own);
+  void forget_collected(size_t size) { collected_ -= size; }
   /// An answer that is there at once, in its place in the order.
   void reply(std::string_view reply) {
     if (sink_.task) [[unlikely]]
@@ -194,6 +198,8 @@ class Session final : public Endpoint {
   /// Tells the client, and closes after all replies due.
   void protocol_error(std::string_view error);
 
+  /// Once it is closed, and not in a turn in which it has been.
+  void drop_input();
   void flush();
   /// Closes if the client has been silent, or busy with one command, for too long, or (draining) as soon as nothing is
   /// under way.
@@ -281,7 +287,6 @@ class Session final : public Endpoint {
   size_t complete_input(const char* data, size_t size);
   void consume_input();
   void note_more();
-  void drop_input();
   void leave_modes();
   void take_large_argument();
   bool skip_if_refused();
@@ -315,6 +320,7 @@ class Session final : public Endpoint {
   BlockedCommand* blocked_command_ = nullptr;     // not owned
   Upload* upload_ = nullptr;                      // not owned
   std::unique_ptr<resp::RequestStream> skipped_;  // what is left of a request that has been refused
+  uint64_t collected_ = 0;                        // bytes
   uint64_t written_ = 0;
   Touch touch_;  // of its next request
   const policy::AclUser* user_ = nullptr;

@@ -133,11 +133,9 @@ bool SlotMap::has(NodeId node) const {
 }
 
 void SlotMap::count_slots() {
-  for (Master& master : masters) master.slots = 0;
-  for (uint16_t slot = 0; slot < resp::kSlots; ++slot) {
-    for (Master& master : masters) {
-      if (master.id == owner[slot] && master.slots++ == 0) master.first_slot = slot;
-    }
+  for (Master& master : masters) {
+    master.slots = static_cast<uint16_t>(std::ranges::count(owner, master.id));
+    master.first_slot = static_cast<uint16_t>(std::ranges::find(owner, master.id) - owner.begin());
   }
   std::erase_if(masters, [](const Master& master) { return master.slots == 0; });
 }

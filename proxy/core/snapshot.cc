@@ -71,7 +71,7 @@ WorkerSnapshot take_snapshot(Worker& worker, const SnapshotWish& wish) {
   for (const auto& [name, counters] : worker.leases().counters()) snapshot.rules[name].leases = counters;
   for (const auto& [name, stats] : worker.rule_stats().all()) snapshot.rules[name].ttl = stats;
   snapshot.held = worker.holds().size();
-  snapshot.in_flight_bytes = worker.in_flight_bytes();
+  snapshot.in_flight_bytes = worker.inflight_bytes();
   snapshot.buffer_bytes = worker.pool().used_bytes();
   snapshot.spare_buffer_bytes = worker.pool().spare_bytes();
   snapshot.own_connections = worker.own_links().used() + worker.own_links().idle();

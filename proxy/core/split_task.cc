@@ -14,8 +14,14 @@ using resp::CommandSpec;
 using resp::Merge;
 using resp::ReplyView;
 
+namespace {
+
+constexpr std::string_view kClientGone = "-ERR the client is gone\r\n";
+
+}  // namespace
+
 SplitTask::SplitTask(Worker& worker, const Request& whole, Merge merge, uint32_t keys)
-    : worker_(worker), whole_(whole), merge_(merge) {
+    : worker_(worker), whole_(whole), merge_(merge), collected_(*whole.session) {
   if (merge == Merge::kArrayByKey) elements_.resize(keys);
 }
 
@@ -49,6 +55,10 @@ void SplitTask::take(const Asked& part, std::string_view bytes) {
     return;
   }
   any_executed_ = true;
+  if (merge_ == Merge::kArrayByKey && !collected_.add(bytes.size())) {
+    error_ = kClientGone;  // the elements are not all there
+    return;
+  }
   sum_ += reply.integer().value_or(0);
   place(part, reply);
 }
@@ -77,6 +87,7 @@ void SplitTask::finish() {
     for (const std::string& element : elements_) reply += element;
   }
   if (reply.empty()) reply = resp::kOk;
+  collected_.forget();
   worker_.answer(whole_, reply);
   delete this;
 }

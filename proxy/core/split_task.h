@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "proxy/core/collected.h"
 #include "proxy/core/handlers.h"
 #include "proxy/core/request.h"
 #include "resp/command_table.h"
@@ -47,6 +48,7 @@ class SplitTask final : public Task {
   std::string error_;
   int64_t sum_ = 0;
   std::vector<std::string> elements_;
+  Collected collected_;
 };
 
 /// One part for each group of keys (by their place in `keys`, which holds their arguments), with what follows each key

@@ -5,6 +5,12 @@
 
 namespace corral::core {
 
+namespace {
+
+constexpr size_t kReadersAKey = 8;  // at most, on average: clients that have gone stay in it until the key changes
+
+}  // namespace
+
 void TrackingTable::add(std::string_view key, uint16_t slot, Reader reader) {
   auto it = entries_.find(key);
   if (it == entries_.end()) {
@@ -51,7 +57,7 @@ void TrackingTable::take_if(const Which& which,
 }
 
 std::string_view TrackingTable::evict(Readers& out) {
-  if (entries_.size() <= most_keys_) return {};
+  if (entries_.size() <= most_keys_ && items_ <= most_keys_ * kReadersAKey) return {};
   const auto oldest = order_.begin();
   out.insert(out.end(), oldest->readers.begin(), oldest->readers.end());
   evicted_ = oldest->key;

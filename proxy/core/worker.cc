@@ -26,6 +26,11 @@ constexpr std::string_view kNoOwner = "-CLUSTERDOWN no reachable owner of the sl
 constexpr std::string_view kIsCluster =
     "-ERR the upstream is a node of a cluster; upstream.mode must be \"cluster\"\r\n";
 
+// Where a redirection points; `from`: of who said so.
+config::Address target_address(const config::Address& from, const resp::Refusal& refusal) {
+  return {std::string(refusal.host.empty() ? std::string_view(from.host) : refusal.host), refusal.port};
+}
+
 }  // namespace
 
 Worker::Worker(Process& process, Transport& transport, uint32_t index, uint64_t start_ms)
@@ -242,8 +247,8 @@ bool Worker::on_upstream_error(Link& link, const Link::Pending& pending, std::st
         answer(request, kIsCluster);
         return true;
       }
-      // A script can return any text as an error: only its own slot's redirection is believed.
-      if (refusal.slot != request.slot) return !(request.flags & kScript) && send_to_slot(pending, refusal.slot);
+      if ((request.flags & kScript) && !may_follow(link, request, refusal)) return false;
+      if (refusal.slot != request.slot) return send_to_slot(pending, refusal.slot);
       count_redirect(link.node(), refusal.kind);
       break;
     default:
@@ -253,6 +258,15 @@ bool Worker::on_upstream_error(Link& link, const Link::Pending& pending, std::st
   }
   holds_.add_refused(link, pending, refusal, reply);
   return true;
+}
+
+// A script can return any text as an error: a redirection is followed only if it is of its own slot, and to a node that
+// is known. (Whoever may run scripts could have us connect to, and log in at, any address.)
+bool Worker::may_follow(const Link& link, const Request& request, const resp::Refusal& refusal) {
+  const bool follow =
+      refusal.slot == request.slot && std::ranges::count(map_->addresses, target_address(link.address(), refusal)) > 0;
+  if (!follow) refresh_topology();  // it may be a node that is new
+  return follow;
 }
 
 // The node does not know a script that clients have shown to us: the EVALSHA becomes an EVAL, once.
@@ -276,16 +290,15 @@ bool Worker::send_to_slot(const Link::Pending& pending, uint16_t slot) {
 
 // MOVED changes the map at once if it comes from the slot's owner as known so far; from another node it may be old
 // news.
-NodeId Worker::redirect_target(NodeId from, const config::Address& address_from, const resp::Refusal& refusal) {
-  config::Address address{std::string(refusal.host), refusal.port};
-  if (address.host.empty()) address.host = address_from.host;
-  const NodeId target = process_.node_id(address);
+NodeId Worker::redirect_target(NodeId from, const config::Address& address_from, const resp::Refusal& refusal,
+                               bool to_script) {
+  const NodeId target = process_.node_id(target_address(address_from, refusal));
   const int64_t now_us = transport_.wall_clock_us();
   if (refusal.kind == resp::RefusalKind::kAsk) {
     process_.note_open_slot(refusal.slot, now_us);
     return target;
   }
-  if (map_->owner[refusal.slot] == from) {
+  if (map_->owner[refusal.slot] == from && !to_script) {
     if (SlotMapPtr next = process_.publish_move(refusal.slot, target, now_us)) share_map(next);
   }
   refresh_topology();

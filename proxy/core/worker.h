@@ -141,11 +141,12 @@ class Worker {
   void for_each_control_link(const std::function<void(Link&)>& visit);
   /// Links for one user at a time: what blocks, watches or streams.
   LinkPool& own_links() { return own_links_; }
-  NodeId redirect_target(Link& link, const resp::Refusal& refusal) {
-    return redirect_target(link.node(), link.address(), refusal);
+  NodeId redirect_target(Link& link, const resp::Refusal& refusal, bool to_script = false) {
+    return redirect_target(link.node(), link.address(), refusal, to_script);
   }
-  /// `from`: who said so.
-  NodeId redirect_target(NodeId from, const config::Address& address, const resp::Refusal& refusal);
+  /// `from`: who said so. `to_script`: they may be a script's own words, which change the map for nobody else.
+  NodeId redirect_target(NodeId from, const config::Address& address, const resp::Refusal& refusal,
+                         bool to_script = false);
   /// The link is not shared any more: requests go over a new one. It is freed by end_detached().
   void detach(Link& link);
   bool is_shared(const Link& link) const;
@@ -229,17 +230,16 @@ class Worker {
   bool many_clients() const { return active_clients_ >= kManyClients; }
 
   // What is under way or waits for its time; all but a few periodic timers is gone when there is nothing to do.
-  uint64_t inflight_bytes() const { return inflight_bytes_; }
+  uint64_t inflight_bytes() const { return inflight_bytes_ + holds_.bytes(); }
   size_t timers() const { return timers_.size(); }
   size_t lingering() const { return lingering_.size(); }
 
   void add_inflight_bytes(size_t n) { inflight_bytes_ += n; }
   void remove_inflight_bytes(size_t n) { inflight_bytes_ -= n; }
   void count_blocked(int change) { board_.blocked.fetch_add(static_cast<uint32_t>(change), std::memory_order_relaxed); }
-  uint64_t in_flight_bytes() const { return inflight_bytes_; }
   /// Not more than some of those that come together.
   bool may_note_slow() { return slow_noted_++ < kMostSlowNoted; }
-  bool backlogged() const { return inflight_bytes_ > settings_.limits.inflight_bytes; }
+  bool backlogged() const { return inflight_bytes() > settings_.limits.inflight_bytes; }
   void show_script(std::string_view body) { seen_scripts_.show(process_.scripts(), body); }
   /// The node that some worker's script has kept busy for a while; kNoNode if there is none.
   NodeId busy_node() const { return process_.busy_node(); }
@@ -253,6 +253,7 @@ class Worker {
 
   void count_active_clients();
   void note_tracked(Link& link, const Link::Pending& pending, std::string_view reply);
+  bool may_follow(const Link& link, const Request& request, const resp::Refusal& refusal);
   bool on_upstream_error(Link& link, const Link::Pending& pending, std::string_view reply);
   void note_if_slow(Link& link, const Link::Pending& pending) {
     const Request& request = pending.request;
@@ -300,7 +301,7 @@ class Worker {
   std::vector<uint32_t> scratch_indexes_;
   std::string scratch_text_;
   std::vector<std::unique_ptr<PartialInput>> spare_inputs_;
-  uint64_t inflight_bytes_ = 0;
+  uint64_t inflight_bytes_ = 0;  // on links
   ReplyTimes reply_times_;
   RuleStatsBook rule_stats_;
   SeenKeys seen_keys_{*this};

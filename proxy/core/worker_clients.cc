@@ -91,6 +91,7 @@ void Worker::check_sessions() {
   for (; it != sessions_.end() && left > 0; ++it, --left) some.push_back(it->second.get());
   checked_ = it == sessions_.end() ? 0 : some.back()->id();  // 0: from the first again
   for (Session* session : some) session->check(now_ms_, draining_);
+  for (const auto& [id, session] : lingering_) session->drop_input();
 }
 
 std::unique_ptr<PartialInput> Worker::take_input() {

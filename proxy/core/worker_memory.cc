@@ -14,7 +14,8 @@ constexpr uint32_t kGrowAgainMs = 1000;  // a part of the near cache comes back 
 }  // namespace
 
 uint64_t Worker::own_memory_bytes() {
-  uint64_t bytes = 0, largest = 0;
+  uint64_t bytes = holds_.bytes(), largest = 0;
+  for (const auto& [id, session] : lingering_) bytes += session->memory_bytes();
   for (const auto& [id, session] : sessions_) {
     const uint64_t one = session->memory_bytes();
     bytes += one;

@@ -165,6 +165,34 @@ TEST(Backpressure, RequestsBeyondTheInflightBytesOfTheWorkerWaitForAll) {
   EXPECT_TRUE(second.socket->reading);
 }
 
+// While a node loads its data, what is for it waits here.
+TEST(Backpressure, HeldRequestsCountAsUnderWay) {
+  config::Settings settings;
+  settings.limits.inflight_bytes = 10'000;
+  Stage stage(settings);
+  const auto client = stage.connect_client();
+  const std::string set = "*3\r\n$3\r\nSET\r\n$3\r\nbar\r\n$6000\r\n" + std::string(6000, 'x') + "\r\n";
+  stage.client_sends(client, set);
+  stage.accept(kNodeA);
+  stage.taken(kNodeA);
+  const std::string loading = "-LOADING Redis is loading the dataset in memory\r\n";
+  stage.answer(kNodeA, loading);
+  EXPECT_GT(stage.worker.inflight_bytes(), set.size());
+  EXPECT_TRUE(client.socket->reading);
+  stage.client_sends(client, set + set);
+  EXPECT_GT(stage.worker.inflight_bytes(), 2 * set.size());
+  EXPECT_LT(stage.worker.inflight_bytes(), 3 * set.size()) << "the third is not taken";
+  EXPECT_FALSE(client.socket->reading);
+  for (int answers = 0; answers < 3; stage.pass(10)) {
+    const int due = static_cast<int>(stage.taken(kNodeA).size());
+    stage.answer(kNodeA, repeated("+OK\r\n", due));
+    answers += due;
+  }
+  EXPECT_EQ(stage.received(client), repeated("+OK\r\n", 3));
+  EXPECT_TRUE(client.socket->reading);
+  EXPECT_EQ(stage.worker.inflight_bytes(), 0u);
+}
+
 TEST(Backpressure, RequestsKeptBehindAPauseAreAnsweredAfterTheClientEnds) {
   Stage stage(with_pipeline(2));
   const auto client = stage.connect_client();

@@ -304,6 +304,17 @@ TEST_F(HoldTest, OfAScriptsErrorsOnlyARedirectionOfItsSlotIsFollowed) {
   stage.client_sends(client, "EVAL script 1 bar\r\n");
   stage.answer(kNodeA, kMovedToB);
   EXPECT_EQ(stage.taken(kNodeB), Commands{"EVAL script 1 bar"});
+  EXPECT_EQ(stage.worker.map().owner[kBarSlot], stage.process.node_id(kNodeA)) << "others do not believe it";
+}
+
+// Who may run scripts could have us log in anywhere.
+TEST_F(HoldTest, AScriptDoesNotSendUsToANodeThatNobodyElseToldOf) {
+  const std::string elsewhere = "-MOVED 5061 10.0.0.8:7008\r\n";
+  stage.client_sends(client, "EVAL script 1 bar\r\n");
+  stage.answer(kNodeA, elsewhere);
+  EXPECT_EQ(stage.received(client), elsewhere);
+  EXPECT_FALSE(stage.has_link({"10.0.0.8", 7008}));
+  expect_no_holds();
 }
 
 // --- the map changes, clients go ---

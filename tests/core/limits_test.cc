@@ -269,5 +269,62 @@ TEST_F(MemoryLimit, TheNearCacheGivesWayFirstAndComesBack) {
   EXPECT_FALSE(cache.grow()) << "all of it is in use again";
 }
 
+// --- what is kept of replies ---
+
+TEST(Limits, PartsOfRepliesThatWaitForOthersCountAsTheClients) {
+  config::Settings settings;
+  settings.limits.client_output_bytes = 10'000;
+  Stage stage(settings);
+  const auto client = stage.connect_client();
+  const std::string part = "*1\r\n$6000\r\n" + std::string(6000, 'x') + "\r\n";
+  stage.client_sends(client, "MGET bar foo\r\nMGET bar foo\r\nMGET bar foo\r\n");
+  stage.accept(kNodeA);
+  stage.accept(kNodeB);
+  stage.answer(kNodeA, part + part);
+  EXPECT_FALSE(client.socket->closed);
+  stage.answer(kNodeA, part);
+  EXPECT_TRUE(client.socket->closed);
+  EXPECT_EQ(stage.count(&Stats::clients_overrun), 1u);
+}
+
+TEST(Limits, OneLargeReplyIsAsGoodInPartsAsInOnePiece) {
+  config::Settings settings;
+  settings.limits.client_output_bytes = 10'000;
+  Stage stage(settings);
+  const auto client = stage.connect_client();
+  const std::string value = "$20000\r\n" + std::string(20'000, 'x') + "\r\n";
+  stage.client_sends(client, "MGET bar foo\r\n");
+  stage.accept(kNodeA);
+  stage.accept(kNodeB);
+  stage.answer(kNodeA, "*1\r\n" + value);
+  stage.answer(kNodeB, "*1\r\n" + value);
+  EXPECT_EQ(stage.received(client), "*2\r\n" + value + value);
+  EXPECT_EQ(client.session->memory_bytes(), Stage().connect_client().session->memory_bytes());
+}
+
+TEST(Limits, RepliesThatAreKeptGoWithTheClient) {
+  Stage stage;
+  const auto client = stage.connect_client();
+  stage.client_sends(client, "GET bar\r\nGET foo\r\n");
+  stage.accept(kNodeA);
+  stage.accept(kNodeB);
+  stage.answer(kNodeB, "$20000\r\n" + std::string(20'000, 'x') + "\r\n");
+  EXPECT_GT(client.session->memory_bytes(), 20'000u);
+  stage.client_fails(client);
+  ASSERT_EQ(stage.worker.lingering(), 1u) << "a node still owes it a reply";
+  stage.worker.for_each_session([](Session& session) { EXPECT_LT(session.memory_bytes(), 2000u); });
+}
+
+TEST(Limits, NamesOfClientsAreNotLong) {
+  Stage stage;
+  const auto client = stage.connect_client();
+  stage.client_sends(client, "CLIENT SETNAME " + std::string(1024, 'n') + "\r\nCLIENT SETNAME " +
+                                 std::string(1025, 'n') + "\r\nCLIENT SETINFO lib-name " + std::string(1025, 'n') +
+                                 "\r\n");
+  EXPECT_EQ(stage.received(client),
+            "+OK\r\n-ERR Client names cannot be longer than 1024 bytes\r\n"
+            "-ERR lib-name cannot be longer than 1024 bytes\r\n");
+}
+
 }  // namespace
 }  // namespace corral::core

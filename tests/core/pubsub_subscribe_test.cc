@@ -1,6 +1,7 @@
 // SUBSCRIBE and UNSUBSCRIBE: when they are confirmed, what comes before and after, and that clients share.
 #include <gtest/gtest.h>
 
+#include "proxy/core/policies.h"
 #include "pubsub_stage.h"
 
 namespace corral::core {
@@ -28,6 +29,35 @@ TEST(PubSubSubscribe, IsConfirmedWhenTheNodeHasConfirmed) {
   stage.says(kNodeA, message("news", "hello"));
   EXPECT_EQ(stage.received(client), message("news", "hello"));
   EXPECT_FALSE(stage.has_node(kNodeB));
+}
+
+// The right to hear it is gone by then.
+TEST(PubSubSubscribe, IsNotConfirmedToWhoMayNotHearItAnyMore) {
+  config::Settings settings;
+  settings.server.users = {"user default on nopass ~* &* +@all"};
+  PubSubStage stage(settings);
+  const auto client = stage.connect(), other = stage.connect();
+  stage.sends(client, "SUBSCRIBE news");
+  stage.sends(other, "SUBSCRIBE weather");
+  stage.accept(kNodeA);
+  settings.server.users = {"user default on nopass ~* &weather +@all"};
+  const auto policies = make_policies(settings);
+  stage.turn([&] { stage.stage.worker.set_policies(policies); });
+  EXPECT_FALSE(client.socket->closed);
+  stage.serve(kNodeA);
+  EXPECT_TRUE(client.socket->closed);
+  EXPECT_EQ(stage.received(client), "");
+  EXPECT_EQ(stage.received(other), subscribed("weather", 1));
+}
+
+TEST(PubSubSubscribe, ANameThatIsGivenManyTimesIsAskedForOnce) {
+  PubSubStage stage;
+  const auto client = stage.connect();
+  stage.sends(client, "SUBSCRIBE news news news");
+  stage.accept(kNodeA);
+  EXPECT_EQ(stage.taken(kNodeA), Commands{"SUBSCRIBE news"});
+  stage.says(kNodeA, subscribed("news", 1));
+  EXPECT_EQ(stage.received(client), subscribed("news", 1) + subscribed("news", 1) + subscribed("news", 1));
 }
 
 TEST(PubSubSubscribe, ClientsShareOneSubscription) {

@@ -16,15 +16,6 @@ TEST(Ring, NewRingIsEmpty) {
   EXPECT_EQ(ring.size(), 0u);
 }
 
-TEST(Ring, ClearMakesItEmptyAndUsable) {
-  Ring<int> ring;
-  for (int i = 0; i < 100; ++i) ring.push(i);
-  ring.clear();
-  EXPECT_TRUE(ring.empty());
-  ring.push(7);
-  EXPECT_EQ(ring.front(), 7);
-}
-
 TEST(Ring, GrowingKeepsTheOrderWhenTheItemsWrapAround) {
   Ring<int> ring;
   for (int i = 0; i < 64; ++i) ring.push(i);
