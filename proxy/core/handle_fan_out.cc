@@ -23,7 +23,10 @@ constexpr uint32_t kNoMastersPauseMs = 50;
 class FanOutTask final : public Task {
  public:
   FanOutTask(const Request& whole, Merge merge, std::string_view bytes)
-      : worker_(whole.session->worker()), whole_(whole), merge_(merge), bytes_(bytes) {}
+      : worker_(whole.session->worker()), whole_(whole), merge_(merge), bytes_(bytes) {
+    // What comes behind a write must not run before it, which may be held for one node only.
+    if (pauses()) whole_.session->pause(Session::kWalk);
+  }
 
   // Each part is routed by a slot of the master that it is for, so that a failover on the way is followed.
   void start() {
@@ -48,8 +51,9 @@ class FanOutTask final : public Task {
   void on_reply(uint32_t, std::string_view bytes) override {
     const ReplyView reply(bytes);
     if (reply.is_error()) {
-      if (error_.empty() || error_.starts_with("-NOTBUSY")) error_ = bytes;
+      if (error_.empty() || error_.starts_with("-NOTBUSY") || bytes.starts_with("-INDOUBT")) error_ = bytes;
     } else {
+      any_executed_ = true;
       merge(reply);
     }
     if (--awaited_ == 0) finish();
@@ -70,9 +74,7 @@ class FanOutTask final : public Task {
 
   void wait_for_masters() {
     if (worker_.stopping() || worker_.now_ms() - whole_.since_ms > worker_.settings().upstream.request_timeout_ms) {
-      worker_.answer(whole_, "-CLUSTERDOWN no master of the cluster is known\r\n");
-      delete this;
-      return;
+      return answer("-CLUSTERDOWN no master of the cluster is known\r\n");
     }
     worker_.refresh_topology();
     worker_.after(kNoMastersPauseMs, [this] { start(); });
@@ -97,6 +99,17 @@ class FanOutTask final : public Task {
     std::string reply = error_;
     if (gets_through() && !first_.empty()) reply = first_;
     if (reply.empty()) reply = merged();
+    // A refusal would say that nothing was done.
+    if ((whole_.flags & kWrites) && any_executed_ && reply[0] == '-' && !reply.starts_with("-INDOUBT")) {
+      reply = "-INDOUBT some nodes have executed it, others have not: " + reply.substr(1);
+    }
+    answer(reply);
+  }
+
+  bool pauses() const { return (whole_.flags & kWrites) && !whole_.task; }
+
+  void answer(std::string_view reply) {
+    if (pauses()) whole_.session->resume(Session::kWalk);
     worker_.answer(whole_, reply);
     delete this;
   }
@@ -127,6 +140,7 @@ class FanOutTask final : public Task {
   const Merge merge_;
   const std::string bytes_;
   uint32_t awaited_ = 0;
+  bool any_executed_ = false;
   std::string error_, first_;
   int64_t sum_ = 0;
   std::vector<int64_t> least_;

@@ -155,6 +155,7 @@ class Link final : public Endpoint {
   void lose_pendings(std::string_view reason);
   void lose(const Pending& pending, bool was_sent, std::string_view reason);
   void keep_tail(const char* data, size_t size);
+  bool may_be_reply();
   bool may_pass();
   bool may_drop();
   void begin_passing();

@@ -22,11 +22,14 @@ constexpr size_t kStartBytes = 32;
 
 }  // namespace
 
+// What comes is no push, and no reply to nothing (on_reply).
+bool Link::may_be_reply() { return tail_[0] != '>' && pendings_.front().size <= log_.size() - log_.unsent(); }
+
 // A reply for a client that can take it right now: parts of merged replies and what waits for others are collected.
 bool Link::may_pass() {
   if (state_ != State::kReady || pendings_.empty() || feeding_) return false;
   if (tail_.size() + scanner_.missing() < kPassBytes || !(detached_ || worker_.is_shared(*this))) return false;
-  if (pendings_.front().size > log_.size() - log_.unsent()) return false;  // it is a reply to nothing (on_reply)
+  if (!may_be_reply()) return false;
   const Request& request = pendings_.front().request;
   return request.session && !request.task && request.session->can_take_part(request.ticket);
 }
@@ -34,7 +37,7 @@ bool Link::may_pass() {
 // Nobody waits for this reply but who has others asked for it first (a fill of the near cache).
 bool Link::may_drop() {
   if (state_ != State::kReady || pendings_.empty() || tail_.size() + scanner_.missing() < kPassBytes) return false;
-  if (pendings_.front().size > log_.size() - log_.unsent()) return false;
+  if (!may_be_reply()) return false;
   const Request& request = pendings_.front().request;
   return (request.flags & kPiece) && static_cast<const Piece*>(request.task)->drops_large_replies();
 }
@@ -51,6 +54,10 @@ void Link::begin_passing() {
   if (detached_) return;
   detached_ = true;
   worker_.detach(*this);
+  // It has been executed: nobody has to wait for it, and for a hold that begins now it does not count.
+  const Pending executed = pendings_.front();
+  pendings_.front().request.flags |= kNodeBound;
+  worker_.note_not_refused(executed);
   worker_.holds().on_detached(*this);
 }
 

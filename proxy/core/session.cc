@@ -41,7 +41,7 @@ Session::Session(Worker& worker, uint64_t id, Socket* socket, ClientAddresses ad
 Session::~Session() { drop_input(); }
 
 void Session::pause(Pause reason) {
-  if (paused_ == 0) worker_.transport().set_reading(socket_, false);
+  if (paused_ == 0 && socket_) worker_.transport().set_reading(socket_, false);
   paused_ |= reason;
   if (reason != kFull) return;
   worker_.stats().pipelines_full.add();

@@ -142,6 +142,12 @@ std::vector<NodeId> ClusterSource::choose_nodes() {
     }
     for (size_t i = nodes.size(); i > 1; --i) std::swap(nodes[i - 1], nodes[worker_.transport().random() % i]);
   }
+  // Those that answer may be the fewer ones of a cluster that has been divided.
+  if (answered_ && !nodes.empty() && nodes.size() <= worker_.map().masters.size() / 2) {
+    for (const auto& master : worker_.map().masters) {
+      if (worker_.control_link_failing(master.id)) nodes.push_back(master.id);
+    }
+  }
   if (nodes.size() > kAskedAtOnce) nodes.resize(kAskedAtOnce);
   const bool masters_known = !nodes.empty();
   for (size_t i = 0; !masters_known && i < known_.size() && nodes.size() < kAskedAtOnce; ++i) {

@@ -187,7 +187,7 @@ bool Transaction::wants_look(const std::vector<Item>& items) const {
 
 // A client that has gone meanwhile watches nothing any more, so its transaction is not to run.
 void Transaction::exec_looked(std::vector<Item> items, uint16_t slot, const Link* watching, std::string_view error) {
-  const bool lost = broken_ || link_ != watching || (link_ && !is_usable(*link_));
+  const bool lost = !session_.open() || broken_ || link_ != watching || (link_ && !is_usable(*link_));
   if (error.empty() && !lost) return ExecTask::start(session_, std::move(items), slot, link_);
   unwatch();
   lost ? session_.reply(null_exec(session_)) : session_.reply_error(error);

@@ -119,8 +119,8 @@ void Upload::on_reply(uint32_t part, std::string_view reply) {
   } else if (refusal == RefusalKind::kMoved || refusal == RefusalKind::kAsk) {
     session_.worker().refresh_topology();
     fail("-TRYAGAIN slot " + std::to_string(whole_.slot) + " moved while a large request was on its way\r\n");
-  } else if (lost || (part == kValuePart && !follow_ups_.empty())) {
-    fail(reply);
+  } else if (lost || !sent_ || (part == kValuePart && !follow_ups_.empty())) {
+    fail(reply[0] == '-' ? reply : "-INDOUBT the node has answered before it had the whole request\r\n");
   } else {
     session_.worker().own_links().give(std::exchange(link_, nullptr));
     const auto elements = part == kExecPart ? resp::ReplyView(reply).elements() : std::vector<resp::ReplyView>();

@@ -26,6 +26,8 @@ constexpr std::string_view kNoOwner = "-CLUSTERDOWN no reachable owner of the sl
 constexpr std::string_view kIsCluster =
     "-ERR the upstream is a node of a cluster; upstream.mode must be \"cluster\"\r\n";
 
+constexpr std::string_view kUnknownTarget = "-TRYAGAIN the slot moves to a node that is not known yet\r\n";
+
 // Where a redirection points; `from`: of who said so.
 config::Address target_address(const config::Address& from, const resp::Refusal& refusal) {
   return {std::string(refusal.host.empty() ? std::string_view(from.host) : refusal.host), refusal.port};
@@ -247,7 +249,12 @@ bool Worker::on_upstream_error(Link& link, const Link::Pending& pending, std::st
         answer(request, kIsCluster);
         return true;
       }
-      if ((request.flags & kScript) && !may_follow(link, request, refusal)) return false;
+      if ((request.flags & kScript) && !may_follow(link, request, refusal)) {
+        if (refusal.slot != request.slot) return false;
+        note_not_refused(pending);
+        answer(request, kUnknownTarget);
+        return true;
+      }
       if (refusal.slot != request.slot) return send_to_slot(pending, refusal.slot);
       count_redirect(link.node(), refusal.kind);
       break;

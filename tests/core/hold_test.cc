@@ -309,10 +309,9 @@ TEST_F(HoldTest, OfAScriptsErrorsOnlyARedirectionOfItsSlotIsFollowed) {
 
 // Who may run scripts could have us log in anywhere.
 TEST_F(HoldTest, AScriptDoesNotSendUsToANodeThatNobodyElseToldOf) {
-  const std::string elsewhere = "-MOVED 5061 10.0.0.8:7008\r\n";
   stage.client_sends(client, "EVAL script 1 bar\r\n");
-  stage.answer(kNodeA, elsewhere);
-  EXPECT_EQ(stage.received(client), elsewhere);
+  stage.answer(kNodeA, "-MOVED 5061 10.0.0.8:7008\r\n");
+  EXPECT_TRUE(stage.received(client).starts_with("-TRYAGAIN "));
   EXPECT_FALSE(stage.has_link({"10.0.0.8", 7008}));
   expect_no_holds();
 }

@@ -153,5 +153,37 @@ TEST_F(LargeValueTest, ReplyThatBreaksOffClosesItsClient) {
   EXPECT_TRUE(client.socket->closed);
 }
 
+// The reply under way is that of a request that has run: what is held meanwhile does not wait for it.
+TEST_F(LargeValueTest, WhatIsHeldWhileALargeReplyIsUnderWayIsSentAgain) {
+  stage.client_sends(client, "GET bar\r\n");
+  FakeSocket& old = stage.link(kNodeA);
+  old.written.clear();
+  const std::string value(kLarge, 'v');
+  stage.answer(kNodeA, "$" + std::to_string(kLarge) + "\r\n" + value.substr(1));
+  stage.client_sends(client, "SET bar 1\r\n");
+  stage.accept(kNodeA, 9);
+  EXPECT_EQ(stage.taken(kNodeA), Commands{"SET bar 1"});
+  stage.answer(kNodeA, "-LOADING Redis is loading the dataset in memory\r\n");
+  stage.turn([&] { old.endpoint->on_bytes("v\r\n", 3); });
+  stage.pass(100);
+  EXPECT_EQ(stage.taken(kNodeA), Commands{"SET bar 1"});
+  stage.answer(kNodeA, "+OK\r\n");
+  EXPECT_TRUE(stage.received(client).ends_with("v\r\n+OK\r\n"));
+  EXPECT_EQ(stage.worker.holds().size(), 0u);
+}
+
+// What follows of the value is no request, and the connection is of no more use.
+TEST_F(LargeValueTest, NodeThatAnswersBeforeItHasAllEndsTheRequestThere) {
+  begin_upload();
+  send_value(kLarge / 2);
+  FakeSocket& node = stage.link(kNodeA);
+  stage.answer(kNodeA, "-ERR Protocol error: invalid bulk length\r\n");
+  EXPECT_TRUE(node.closed);
+  const std::string piece(kPiece, 'v');
+  for (size_t sent = kLarge / 2; sent < kLarge; sent += kPiece) stage.client_sends(client, piece);
+  stage.client_sends(client, "\r\nPING\r\n");
+  EXPECT_EQ(stage.received(client), "-ERR Protocol error: invalid bulk length\r\n+PONG\r\n");
+}
+
 }  // namespace
 }  // namespace corral::core

@@ -318,6 +318,15 @@ TEST_F(RejectTest, TransactionOfAClientThatHasGoneDoesNotRunWithoutItsWatch) {
   for (const auto& socket : stage.transport.sockets) EXPECT_EQ(socket->written.find("INCR"), std::string::npos);
 }
 
+TEST_F(RejectTest, ClientThatGoesWhileItsTransactionIsLookedAtIsForgotten) {
+  stage.client_sends(client, "MULTI\r\nINCR bar\r\nPING\r\nEXEC\r\n");
+  EXPECT_EQ(stage.taken(kNodeA), Commands{"PTTL bar"});
+  stage.client_fails(client);
+  stage.answer(kNodeA, ":5000\r\n");
+  EXPECT_EQ(stage.taken(kNodeA), Commands{});
+  EXPECT_EQ(stage.worker.lingering(), 0u);
+}
+
 TEST_F(RejectTest, CopyAndRenamenxSpareWhatIsThere) {
   for (const char* command : {"RENAMENX bar {bar}2", "COPY bar {bar}2", "COPY bar {bar}2 REPLACE"}) {
     for (const bool there : {false, true}) {

@@ -113,6 +113,39 @@ TEST(SessionReply, OnAnswersEvenAfterSkip) {
 
 // --- ends ---
 
+// --- all nodes ---
+
+TEST(FanOut, WhatComesBehindAWriteToAllNodesWaitsForIt) {
+  Stage stage;
+  const auto client = stage.connect_client();
+  stage.client_sends(client, "FLUSHALL\r\nSET hello 1\r\n");
+  stage.accept(kNodeA);
+  stage.accept(kNodeB);
+  EXPECT_EQ(stage.taken(kNodeA), Commands{"FLUSHALL"});
+  stage.answer(kNodeB, "+OK\r\n");
+  stage.answer(kNodeA, "-LOADING Redis is loading the dataset in memory\r\n");
+  stage.pass(100);
+  EXPECT_EQ(stage.taken(kNodeA), Commands{"FLUSHALL"});
+  stage.answer(kNodeA, "+OK\r\n");
+  EXPECT_EQ(stage.received(client), "+OK\r\n");
+  EXPECT_EQ(stage.taken(kNodeA), Commands{"SET hello 1"});
+}
+
+TEST(FanOut, WhatOnlySomeNodesHaveDoneIsInDoubt) {
+  Stage stage;
+  const auto client = stage.connect_client();
+  stage.client_sends(client, "FLUSHALL\r\n");
+  stage.accept(kNodeA);
+  stage.accept(kNodeB);
+  stage.answer(kNodeA, "+OK\r\n");
+  stage.answer(kNodeB, "-NOPERM no\r\n");
+  EXPECT_EQ(stage.received(client), "-INDOUBT some nodes have executed it, others have not: NOPERM no\r\n");
+  stage.client_sends(client, "FLUSHALL\r\n");
+  stage.answer(kNodeA, "-NOPERM no\r\n");
+  stage.answer(kNodeB, "-NOPERM no\r\n");
+  EXPECT_EQ(stage.received(client), "-NOPERM no\r\n");
+}
+
 TEST(SessionEnd, ProtocolErrorIsAnsweredAfterRepliesDueAndThenTheConnectionIsClosed) {
   Stage stage;
   const auto client = stage.connect_client();

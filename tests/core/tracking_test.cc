@@ -17,6 +17,18 @@ TEST(Tracking, WhatWasReadIsToldBehindTheReply) {
   EXPECT_EQ(stage.received(client), "$1\r\nx\r\n" + invalidation("bar")) << "once";
 }
 
+// A key's name may be of many MiB, and what a node says of it is no reply.
+TEST(Tracking, WhatIsToldOfALongNameIsNotTakenForAReply) {
+  TrackingStage stage;
+  const auto client = stage.connect_tracking();
+  const std::string push = invalidation(std::string(5u << 20, 'k'));
+  stage.client_sends(client, "GET bar\r\nGET {bar}2\r\n");
+  stage.accept(kNodeA);
+  stage.answer(kNodeA, push.substr(0, 1000));
+  stage.answer(kNodeA, push.substr(1000) + "$1\r\nx\r\n$1\r\ny\r\n");
+  EXPECT_EQ(stage.received(client), "$1\r\nx\r\n$1\r\ny\r\n");
+}
+
 TEST(Tracking, WhatNobodyHasReadIsNotTold) {
   TrackingStage stage;
   const auto client = stage.connect_tracking();
