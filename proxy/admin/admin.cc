@@ -1,9 +1,13 @@
 #include "proxy/admin/admin.h"
 
 #include <httplib.h>
+#include <spdlog/spdlog.h>
 
 #include <cerrno>
+#include <condition_variable>
 #include <cstring>
+#include <functional>
+#include <mutex>
 #include <utility>
 
 #include "config/units.h"
@@ -20,6 +24,9 @@ namespace {
 // Who watches the page keeps a thread.
 constexpr size_t kThreads = 8 + LiveFeed::kMostViewers;
 constexpr std::chrono::milliseconds kTryAgain{50};  // for the address
+constexpr std::chrono::seconds kStopTime{3};        // for who is being answered
+constexpr int kTellAfter = 100;                     // tries
+constexpr size_t kMostWaiting = 64;                 // connections, for a thread
 // Who does not take what it is sent within two seconds is let go: a page asks again by itself.
 constexpr time_t kKeepAliveSeconds = 1, kReadSeconds = 5, kWriteSeconds = 2;
 constexpr int kSendBufferBytes = 256 * 1024;  // what the system keeps at most for who does not read
@@ -33,6 +40,32 @@ constexpr const char* kContentSecurityPolicy =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 constexpr const char* kMetricsText = "text/plain; version=0.0.4; charset=utf-8";
+
+// The next connection is not accepted before there is room: httplib's own pool would take any number of them.
+class BoundedPool final : public httplib::TaskQueue {
+ public:
+  void enqueue(std::function<void()> task) override {
+    std::unique_lock lock(mutex_);
+    room_.wait(lock, [this] { return waiting_ < kMostWaiting; });
+    ++waiting_;
+    lock.unlock();
+    pool_.enqueue([this, task = std::move(task)] {
+      {
+        const std::lock_guard begun(mutex_);
+        --waiting_;
+      }
+      room_.notify_one();
+      task();
+    });
+  }
+  void shutdown() override { pool_.shutdown(); }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable room_;
+  size_t waiting_ = 0;
+  httplib::ThreadPool pool_{kThreads};
+};
 
 void set_text(httplib::Response& response, int status, const std::string& text) {
   response.status = status;
@@ -55,8 +88,10 @@ Admin::Admin(core::Process& process, Post post)
       address_(config::parse_address(process.settings().server.admin).value()),
       access_(process.settings().server.admin_token, address_.host),
       server_(std::make_unique<httplib::Server>()) {
-  server_->new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
-  server_->set_keep_alive_timeout(kKeepAliveSeconds);
+  server_->new_task_queue = [] { return new BoundedPool; };
+  // One request a connection: of one that is refused the body is not read, and would be taken for the next request.
+  server_->set_keep_alive_max_count(1);
+  server_->set_keep_alive_timeout(kKeepAliveSeconds);  // for its first byte
   server_->set_read_timeout(kReadSeconds);
   server_->set_write_timeout(kWriteSeconds);
   server_->set_payload_max_length(kMostBodyBytes);
@@ -92,9 +127,12 @@ void Admin::serve() {
 
 void Admin::run() {
   std::unique_lock lock(mutex_);
+  int tries = 0;
   while (!stopping_ && !bound_) {
     stopped_.wait_for(lock, kTryAgain);
     bound_ = !stopping_ && bind();
+    if (++tries == kTellAfter)
+      spdlog::error("the page's address {} is still taken; it is tried for", process_.settings().server.admin);
   }
   const bool wanted = !stopping_;
   lock.unlock();
@@ -114,10 +152,16 @@ void Admin::release() {
   server_->stop();
 }
 
-void Admin::stop() {
+bool Admin::stop() {
   release();
+  const auto end = std::chrono::steady_clock::now() + kStopTime;
+  while (thread_.joinable() && !ended_) {
+    if (std::chrono::steady_clock::now() >= end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
   if (thread_.joinable()) thread_.join();
   feed_.stop();
+  return true;
 }
 
 void Admin::add_routes() {
@@ -171,6 +215,10 @@ void Admin::stream(httplib::Response& response) {
 }
 
 bool Admin::may(const httplib::Request& request, httplib::Response& response) const {
+  if (!request.ranges.empty()) {  // of small texts nobody needs parts; of a thousand ranges there would be large ones
+    response.status = 416;
+    return false;
+  }
   response.set_header("X-Content-Type-Options", "nosniff");
   response.set_header("Cache-Control", "no-store");
   std::string headers[5];

@@ -47,8 +47,9 @@ class Admin {
   void drain() { draining_ = true; }
   /// Gives the address up at once.
   void release();
-  /// Likewise, and waits until what is under way has ended, a second or so.
-  void stop();
+  /// Likewise, and waits until what is under way has ended, a second or so. False: that does not end within seconds;
+  /// then this must not be destroyed.
+  bool stop();
 
  private:
   void add_routes();

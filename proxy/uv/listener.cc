@@ -39,7 +39,10 @@ Result<ListenSocket> listen_on(const Address& address) {
   if (!resolved) return failure(address, "the host's name cannot be resolved");
   if (address.is_unix()) {
     if (in_use(*resolved)) return failure(address, "another process listens there");
-    unlink(address.host.c_str());
+    struct stat file {};
+    const bool exists = lstat(address.host.c_str(), &file) == 0;
+    if (exists && !S_ISSOCK(file.st_mode)) return failure(address, "there is a file that is not a socket");
+    if (exists) unlink(address.host.c_str());
   }
   const int fd = socket(resolved->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return failure(address, std::strerror(errno));

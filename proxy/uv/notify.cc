@@ -32,6 +32,11 @@ uint64_t monotonic_us() {
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000 + static_cast<uint64_t>(now.tv_nsec) / 1000;
 }
 
+std::string one_line(std::string status) {
+  std::replace(status.begin(), status.end(), '\n', ' ');
+  return status;
+}
+
 }  // namespace
 
 bool notify_service_manager(std::string_view state) {
@@ -49,10 +54,10 @@ bool notify_service_manager(std::string_view state) {
 }
 
 void notify_ready(const std::string& status) {
-  std::string state = "READY=1\nMAINPID=" + std::to_string(getpid()) + "\nSTATUS=" + status;
-  std::replace(state.end() - static_cast<std::ptrdiff_t>(status.size()), state.end(), '\n', ' ');
-  notify_service_manager(state);
+  notify_service_manager("READY=1\nMAINPID=" + std::to_string(getpid()) + "\nSTATUS=" + one_line(status));
 }
+
+void notify_reloaded(const std::string& status) { notify_service_manager("READY=1\nSTATUS=" + one_line(status)); }
 
 // The time is for Type=notify-reload: a READY=1 from before it does not end the reload.
 void notify_reloading() { notify_service_manager("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(monotonic_us())); }

@@ -16,8 +16,10 @@ bool notify_service_manager(std::string_view state);
 
 /// It serves, and it is the service's main process: also after a takeover, when another one was that.
 void notify_ready(const std::string& status);
-/// It reads its settings again; to be followed by notify_ready, whatever comes of that.
+/// It reads its settings again; to be followed by notify_reloaded, whatever comes of that.
 void notify_reloading();
+/// Who is the main process does not change: it may be a successor of this one.
+void notify_reloaded(const std::string& status);
 /// It ends, and may take so long for it.
 void notify_stopping(uint64_t longest_ms);
 

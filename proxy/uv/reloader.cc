@@ -45,7 +45,7 @@ void Reloader::reload(std::vector<Waiting> waiting) {
   const std::string error = settings ? tls_.load(*settings).value_or("") : settings.error;
   if (!error.empty()) {
     spdlog::error("the settings are not loaded again, nothing has changed: {}", error);
-    notify_ready("serving; the settings were not loaded again: " + error);
+    notify_reloaded("serving; the settings were not loaded again: " + error);
     tell(true, "the settings were not loaded again: " + error);
     return answer(waiting, error);
   }
@@ -54,7 +54,7 @@ void Reloader::reload(std::vector<Waiting> waiting) {
   spdlog::set_level(spdlog::level::from_str(settings->log_level));
   process_.slow_requests().set_least_ms(settings->slow_request_ms);
   spdlog::info("the settings have been loaded again: {} rules", policies->rules.rules().size());
-  notify_ready("serving");
+  notify_reloaded("serving");
   tell(false, "the settings have been loaded again: " + std::to_string(policies->rules.rules().size()) + " rules");
   const auto missing = std::make_shared<std::atomic<uint32_t>>(process_.workers());
   const auto shared = std::make_shared<const std::vector<Waiting>>(std::move(waiting));

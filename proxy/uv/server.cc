@@ -1,13 +1,13 @@
 #include "proxy/uv/server.h"
 
 #include <spdlog/spdlog.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstring>
@@ -17,6 +17,7 @@
 #include "config/units.h"
 #include "proxy/uv/address.h"
 #include "proxy/uv/notify.h"
+#include "proxy/uv/open_files.h"
 
 namespace corral::uv {
 
@@ -25,7 +26,7 @@ namespace {
 constexpr uint64_t kTakeoverRetryMs = 100;
 constexpr int kTakeoverTries = 20;
 constexpr uint64_t kDrainCheckMs = 20;
-constexpr rlim_t kSpareFiles = 256;  // beside the clients': nodes, listeners, the log
+constexpr uint64_t kAcceptRestMs = 100, kAcceptToldMs = 1000;
 
 int64_t wall_clock_us() {
   using std::chrono::duration_cast, std::chrono::microseconds, std::chrono::system_clock;
@@ -42,21 +43,6 @@ std::string new_run_id() {
 
 uint32_t worker_count(const config::Settings& settings) {
   return settings.server.workers > 0 ? settings.server.workers : std::max(1u, std::thread::hardware_concurrency());
-}
-
-// Allows as many open files as max_clients needs, as far as the system lets us. A client that is blocked has an
-// upstream connection of its own.
-void raise_file_limit(uint32_t max_clients) {
-  rlimit limit{};
-  getrlimit(RLIMIT_NOFILE, &limit);
-  const rlim_t wanted = rlim_t{max_clients} * 2 + kSpareFiles;
-  if (limit.rlim_cur >= wanted) return;
-  rlimit raised{wanted, std::max(limit.rlim_max, wanted)};
-  if (setrlimit(RLIMIT_NOFILE, &raised) == 0) return;
-  raised = {std::min(wanted, limit.rlim_max), limit.rlim_max};
-  setrlimit(RLIMIT_NOFILE, &raised);
-  spdlog::warn("{} open files are allowed; max_clients = {} may need {}, two for each client that is blocked",
-               raised.rlim_cur, max_clients, wanted);
 }
 
 core::SystemFacts system_facts() {
@@ -87,13 +73,14 @@ struct Server::WorkerThread {
 };
 
 Server::Server(const config::Settings& settings, LoadSettings load, std::vector<std::string> command)
-    : settings_(settings),
-      process_(settings, worker_count(settings), wall_clock_us(), new_run_id()),
+    : settings_(with_files(settings)),
+      process_(settings_, worker_count(settings_), wall_clock_us(), new_run_id()),
       successor_(loop_, std::move(command)) {
   process_.set_system(system_facts());
   uv_loop_init(&loop_);
   uv_timer_init(&loop_, &timer_);
-  timer_.data = this;
+  uv_timer_init(&loop_, &rest_timer_);
+  timer_.data = rest_timer_.data = this;
   const auto post = [this](uint32_t worker, std::function<void(core::Worker&)> work) {
     workers_[worker]->transport.deliver(std::move(work));
   };
@@ -102,7 +89,11 @@ Server::Server(const config::Settings& settings, LoadSettings load, std::vector<
 
 Server::~Server() {
   uv_walk(
-      &loop_, [](uv_handle_t* handle, void*) { uv_close(handle, nullptr); }, nullptr);
+      &loop_,
+      [](uv_handle_t* handle, void*) {
+        if (!uv_is_closing(handle)) uv_close(handle, nullptr);
+      },
+      nullptr);
   uv_run(&loop_, UV_RUN_DEFAULT);
   uv_loop_close(&loop_);
 }
@@ -110,7 +101,6 @@ Server::~Server() {
 int Server::run(bool takeover) {
   std::signal(SIGPIPE, SIG_IGN);
   for (const int number : {SIGHUP, SIGUSR2}) std::signal(number, SIG_IGN);  // must not end it before it can obey
-  raise_file_limit(settings_.server.max_clients);
   if (const auto error = tls_.load(settings_)) {
     spdlog::error("{}", *error);
     return 1;
@@ -128,10 +118,12 @@ int Server::run(bool takeover) {
   }
   if (admin_) spdlog::info("the page is at http://{0}/, metrics are at http://{0}/metrics", settings_.server.admin);
   uv_run(&loop_, UV_RUN_DEFAULT);
-  if (admin_) admin_->stop();
+  const bool admin_ended = !admin_ || admin_->stop();
   for (auto& thread : workers_) thread->thread.join();
   spdlog::info("stopped");
-  return 0;
+  if (admin_ended) return 0;
+  spdlog::shutdown();
+  _exit(0);  // somebody sends the page's server a request that does not end, and holds one of its threads
 }
 
 void Server::watch_signals() {
@@ -146,6 +138,7 @@ void Server::watch_signals() {
 }
 
 void Server::on_signal(int number) {
+  if (number == SIGHUP && draining_) return spdlog::info("the settings are not loaded again: draining");
   if (number == SIGHUP) return reloader_->on_signal();
   if (number == SIGUSR2) return successor_.start();
   drain(number == SIGTERM ? "SIGTERM" : "SIGINT");
@@ -215,18 +208,42 @@ void Server::start_workers() {
   }
 }
 
-void Server::watch(int fd, void (Server::*on_readable)(int)) {
+void Server::watch(int fd, void (Server::*on_readable)(Watch&)) {
   watches_.push_back(std::make_unique<Watch>(Watch{{}, this, on_readable, fd}));
   Watch& watch = *watches_.back();
-  uv_poll_init(&loop_, &watch.poll, fd);
+  const int error = uv_poll_init(&loop_, &watch.poll, fd);
+  if (error != 0) {
+    spdlog::error("a file cannot be watched: {}", uv_strerror(error));
+    watches_.pop_back();
+    close(fd);
+    return;
+  }
   watch.poll.data = &watch;
-  uv_poll_start(&watch.poll, UV_READABLE, [](uv_poll_t* handle, int, int) {
-    const auto* ready = static_cast<Watch*>(handle->data);
-    (ready->server->*ready->on_readable)(ready->fd);
-  });
+  start(watch);
 }
 
-void Server::on_connection(int listen_fd) {
+bool Server::start(Watch& watch) {
+  return uv_poll_start(&watch.poll, UV_READABLE, [](uv_poll_t* handle, int, int) {
+           auto* ready = static_cast<Watch*>(handle->data);
+           (ready->server->*ready->on_readable)(*ready);
+         }) == 0;
+}
+
+// It is gone some time later; its file is closed now.
+void Server::end(Watch& watch) {
+  uv_close(reinterpret_cast<uv_handle_t*>(&watch.poll), [](uv_handle_t* handle) {
+    const auto* ended = static_cast<Watch*>(handle->data);
+    std::erase_if(ended->server->watches_, [ended](const auto& one) { return one.get() == ended; });
+  });
+  close(watch.fd);
+}
+
+void Server::on_connection(Watch& listener) {
+  if (const int error = accept_all(listener.fd); error != EAGAIN) rest(listener, error);
+}
+
+// Why it has ended: EAGAIN if there are no more.
+int Server::accept_all(int listen_fd) {
   const auto is_it = [listen_fd](const ListenSocket& listener) { return listener.fd == listen_fd; };
   const bool tls = std::find_if(listeners_.begin(), listeners_.end(), is_it)->address.tls;
   for (;;) {
@@ -234,9 +251,26 @@ void Server::on_connection(int listen_fd) {
     if (fd >= 0) {
       give_to_worker(fd, tls);
     } else if (errno != ECONNABORTED && errno != EINTR) {
-      if (errno != EAGAIN) spdlog::error("accept: {}", std::strerror(errno));
-      return;
+      return errno;
     }
+  }
+}
+
+// There are no files left, or no memory: who waits would be tried again at once, and for ever.
+void Server::rest(Watch& listener, int error) {
+  const uint64_t now_ms = uv_now(&loop_);
+  if (now_ms >= accept_told_ms_) {
+    spdlog::error("accept: {}", std::strerror(error));
+    accept_told_ms_ = now_ms + kAcceptToldMs;
+  }
+  uv_poll_stop(&listener.poll);
+  uv_timer_start(
+      &rest_timer_, [](uv_timer_t* handle) { static_cast<Server*>(handle->data)->end_rest(); }, kAcceptRestMs, 0);
+}
+
+void Server::end_rest() {
+  for (const auto& watch : watches_) {
+    if (!draining_ && watch->on_readable == &Server::on_connection) start(*watch);
   }
 }
 
@@ -270,8 +304,8 @@ void Server::keep_takeover_socket() {
       0);
 }
 
-void Server::on_successor(int fd) {
-  const int connection = accept4(fd, nullptr, nullptr, SOCK_CLOEXEC);
+void Server::on_successor(Watch& takeover) {
+  const int connection = accept4(takeover.fd, nullptr, nullptr, SOCK_CLOEXEC);
   if (connection < 0) return;
   std::vector<int> fds;
   for (const ListenSocket& listener : listeners_) fds.push_back(listener.fd);
@@ -283,12 +317,10 @@ void Server::on_successor(int fd) {
   watch(connection, &Server::on_successor_ready);
 }
 
-void Server::on_successor_ready(int fd) {
+void Server::on_successor_ready(Watch& successor) {
   char byte;
-  const bool ready = read(fd, &byte, 1) == 1;
-  const auto is_it = [fd](const auto& watch) { return watch->fd == fd; };
-  uv_poll_stop(&(*std::find_if(watches_.begin(), watches_.end(), is_it))->poll);
-  close(fd);
+  const bool ready = read(successor.fd, &byte, 1) == 1;
+  end(successor);
   if (ready) {
     drain("taken over");
   } else {
@@ -310,7 +342,7 @@ void Server::drain(const std::string& why) {
   if (admin_) taken_over ? admin_->release() : admin_->drain();
   for (const ListenSocket& listener : listeners_) {
     // Who is in the queue has connected: they are served, unless the successor does it.
-    if (!taken_over) on_connection(listener.fd);
+    if (!taken_over) accept_all(listener.fd);
   }
   stop_watching();
   for (const ListenSocket& listener : listeners_) {
@@ -328,7 +360,9 @@ void Server::drain(const std::string& why) {
 }
 
 void Server::stop_watching() {
-  for (auto& watch : watches_) uv_poll_stop(&watch->poll);
+  for (auto& watch : watches_) {
+    if (!uv_is_closing(reinterpret_cast<uv_handle_t*>(&watch->poll))) uv_poll_stop(&watch->poll);
+  }
 }
 
 // Stops the workers once no client is left, or time is up.

@@ -42,13 +42,19 @@ class Server {
   config::Result<ListenSocket> open_listener(const config::Address& address, std::vector<int>& passed, bool takeover);
   bool open_admin();
   void start_workers();
-  void watch(int fd, void (Server::*on_readable)(int fd));
+  struct Watch;
+  void watch(int fd, void (Server::*on_readable)(Watch&));
+  static bool start(Watch& watch);
+  void end(Watch& watch);
   void watch_signals();
   void on_signal(int number);
-  void on_connection(int listen_fd);
+  void on_connection(Watch& listener);
+  int accept_all(int listen_fd);
+  void rest(Watch& listener, int error);
+  void end_rest();
   void give_to_worker(int fd, bool tls);
-  void on_successor(int fd);
-  void on_successor_ready(int fd);
+  void on_successor(Watch& takeover);
+  void on_successor_ready(Watch& successor);
   void keep_takeover_socket();
   void drain(const std::string& why);
   void on_drain_timer();
@@ -57,7 +63,7 @@ class Server {
   struct Watch {
     uv_poll_t poll;
     Server* server;
-    void (Server::*on_readable)(int fd);
+    void (Server::*on_readable)(Watch&);
     int fd;
   };
 
@@ -68,7 +74,9 @@ class Server {
   std::unique_ptr<Reloader> reloader_;
   Successor successor_;
   uv_signal_t signals_[4];
-  uv_timer_t timer_;  // retries the takeover socket; later, drains
+  uv_timer_t timer_;       // retries the takeover socket; later, drains
+  uv_timer_t rest_timer_;  // until connections are accepted again
+  uint64_t accept_told_ms_ = 0;
   std::vector<ListenSocket> listeners_;
   std::vector<std::unique_ptr<Watch>> watches_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;

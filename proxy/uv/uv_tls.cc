@@ -24,6 +24,7 @@ namespace {
 
 constexpr uint64_t kLingerMs = 10'000;  // for a client that does not read what it was sent last
 constexpr uint64_t kRefusedGapMs = 1000;
+constexpr size_t kMostAnswers = 2 * TlsStream::kMostAtOnce;  // bytes of TLS' own, for who does not read
 
 // Sends what there is to send, as far as the socket takes it. False: the connection is broken (errno).
 bool send_outgoing(int fd, TlsStream& stream) {
@@ -77,6 +78,9 @@ void UvTransport::receive_tls(UvSocket* socket, size_t size) {
   const bool was_handshaking = stream.handshaking();
   const std::string_view plain = stream.receive(buffer_.get(), size);
   send_tls(socket);  // should that fail, what came before counts all the same
+  if (!socket->closed && stream.outgoing().size() > kMostAnswers) {
+    return fail_later(socket, "it makes TLS answer, and does not read the answers");  // key updates
+  }
   if (was_handshaking && stream.writable()) on_tls_open(socket);
   if (!socket->closed && !plain.empty()) socket->endpoint->on_bytes(plain.data(), plain.size());
   if (socket->closed || socket->failing) return;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <unordered_set>
 
 #include "resp/reply_builder.h"
 #include "resp/request_scanner.h"
@@ -39,15 +40,16 @@ std::string sentinel(const Words& words) {
   return "*2\r\n$8\r\n10.0.0.1\r\n$4\r\n7001\r\n";
 }
 
-bool is_one_of(std::string_view name, std::string_view names) {
-  return names.find(' ' + std::string(name) + ' ') != std::string_view::npos;
-}
+using Names = std::unordered_set<std::string_view>;
 
-constexpr std::string_view kIntegers =
-    " EXISTS DEL UNLINK INCR INCRBY DECR APPEND STRLEN LPUSH RPUSH LLEN SADD SREM SCARD HSET HDEL HLEN ZADD ZREM ZCARD "
-    "EXPIRE PEXPIRE PERSIST PUBLISH SPUBLISH DBSIZE SETNX WAIT TOUCH COPY ";
-constexpr std::string_view kOks = " SET MSET ASKING READONLY SELECT AUTH FLUSHALL RENAME SETEX PSETEX WATCH UNWATCH ";
-constexpr std::string_view kArrays = " KEYS SMEMBERS LRANGE BLPOP BRPOP HGETALL ZRANGE SLOWLOG PUBSUB XREAD ";
+const Names kIntegers = {"EXISTS",   "DEL",    "UNLINK", "INCR",  "INCRBY", "DECR",    "APPEND",  "STRLEN",
+                         "LPUSH",    "RPUSH",  "LLEN",   "SADD",  "SREM",   "SCARD",   "HSET",    "HDEL",
+                         "HLEN",     "ZADD",   "ZREM",   "ZCARD", "EXPIRE", "PEXPIRE", "PERSIST", "PUBLISH",
+                         "SPUBLISH", "DBSIZE", "SETNX",  "WAIT",  "TOUCH",  "COPY"};
+const Names kOks = {"SET",      "MSET",   "ASKING", "READONLY", "SELECT", "AUTH",
+                    "FLUSHALL", "RENAME", "SETEX",  "PSETEX",   "WATCH",  "UNWATCH"};
+const Names kArrays = {"KEYS",    "SMEMBERS", "LRANGE",  "BLPOP",  "BRPOP",
+                       "HGETALL", "ZRANGE",   "SLOWLOG", "PUBSUB", "XREAD"};
 
 }  // namespace
 
@@ -88,10 +90,10 @@ std::string NodeState::in_transaction(const Words& words) {
 std::string NodeState::plain(const Words& words) {
   const std::string name = upper(words[0]);
   if (name == "MULTI") queueing_ = true;
-  if (name == "MULTI" || is_one_of(name, kOks)) return std::string(resp::kOk);
-  if (is_one_of(name, kIntegers)) return ":1\r\n";
+  if (name == "MULTI" || kOks.contains(name)) return std::string(resp::kOk);
+  if (kIntegers.contains(name)) return ":1\r\n";
   if (name == "PTTL" || name == "TTL") return ":5000\r\n";
-  if (is_one_of(name, kArrays)) return array(2, "$1\r\na\r\n");
+  if (kArrays.contains(name)) return array(2, "$1\r\na\r\n");
   if (name == "MGET" || name == "HMGET") return array(words.size() - 1, "$1\r\nv\r\n");
   if (name == "SCAN") return "*2\r\n$1\r\n0\r\n*2\r\n$1\r\na\r\n$3\r\nbar\r\n";
   if (name == "CLUSTER") return cluster(words);

@@ -256,6 +256,25 @@ TEST_F(AdminTest, a_token_is_wanted_where_it_is_set) {
   EXPECT_EQ(http_get(port_->number(), "/healthz").status, 200);
 }
 
+// The body of a request that is refused is not read, and must not be taken for the next request.
+TEST_F(AdminTest, a_connection_is_for_one_request) {
+  Corral corral(options());
+  const std::string purge =
+      "POST /purge HTTP/1.1\r\nHost: localhost\r\nX-Corral-Action: 1\r\nContent-Length: 1\r\n\r\n*";
+  Client stranger(port_->number());
+  stranger.send("POST / HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example\r\nContent-Length: " +
+                std::to_string(purge.size()) + "\r\n\r\n");
+  stranger.send(purge);
+  const std::string told = stranger.read_until_close();
+  EXPECT_TRUE(told.starts_with("HTTP/1.1 403 ")) << told;
+  EXPECT_EQ(told.find("HTTP/1.1", 1), std::string::npos) << told;
+}
+
+TEST_F(AdminTest, parts_are_not_given) {
+  Corral corral(options());
+  EXPECT_EQ(http_get(port_->number(), "/", {{"Range", "bytes=0-,0-,0-"}}).status, 416);
+}
+
 TEST_F(AdminTest, strangers_names_and_methods_are_turned_away) {
   Corral corral(options());
   EXPECT_EQ(http_get(port_->number(), "/metrics", {{"Host", "evil.example"}}).status, 403);

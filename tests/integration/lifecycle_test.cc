@@ -1,9 +1,11 @@
 // How the program starts, stops and is replaced by a new process: in-flight requests are answered, no connection is
 // reset, the exit status tells, and what is wrong is said in one clear line.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
+#include <filesystem>
 #include <fstream>
 #include <mutex>
 
@@ -182,6 +184,50 @@ TEST_F(LifecycleTest, a_takeover_of_nobody_starts_or_says_why_not) {
     EXPECT_EQ(corral.wait_for_exit(), 1);
     EXPECT_NE(corral.log(), "");
   }
+}
+
+TEST_F(LifecycleTest, takeovers_that_fail_leave_the_old_one_serving) {
+  Corral old(options()), other(options());
+  for (int attempt = 0; attempt < 4; ++attempt) {
+    const Finished next = run({corral_binary(), "--takeover", "--listen", old.address(), "--listen", other.address(),
+                               "--upstream", cluster_->seeds(), "--admin", ""});
+    EXPECT_EQ(next.status, 1) << next.output;
+    EXPECT_EQ(old.connect().command("PING"), Reply::status("PONG")) << attempt;
+  }
+}
+
+TEST_F(LifecycleTest, a_file_that_is_no_socket_is_left_alone) {
+  TempDir dir;
+  const std::string file = dir.path() / "notes.txt";
+  std::ofstream(file) << "dear";
+  const Finished corral = run({corral_binary(), "--listen", "unix:" + file, "--upstream", cluster_->seeds()});
+  EXPECT_EQ(corral.status, 1) << corral.output;
+  EXPECT_NE(corral.output.find("not a socket"), std::string::npos) << corral.output;
+  EXPECT_EQ(std::filesystem::file_size(file), 4u);
+}
+
+// Who cannot be accepted waits, and costs neither time nor lines of the log; others are served.
+TEST_F(LifecycleTest, without_files_left_it_waits_for_some) {
+  Corral corral(options());
+  corral.wait_until_serving();
+  Client good = corral.connect();
+  good.command("PING");
+  rlimit all{}, few{};
+  ASSERT_EQ(prlimit(corral.pid(), RLIMIT_NOFILE, nullptr, &all), 0);
+  few = {10, all.rlim_max};
+  ASSERT_EQ(prlimit(corral.pid(), RLIMIT_NOFILE, &few, nullptr), 0);
+  std::vector<Client> waiting;
+  for (int i = 0; i < 20; ++i) waiting.push_back(corral.connect());
+  for (Client& client : waiting) client.send(encode({"PING"}));
+  require_eventually("it is said",
+                     [&] { return corral.log().find("accept: Too many open files") != std::string::npos; });
+  for (int i = 0; i < 1000; ++i) ASSERT_EQ(good.command("PING"), Reply::status("PONG"));
+  ASSERT_EQ(prlimit(corral.pid(), RLIMIT_NOFILE, &all, nullptr), 0);
+  for (Client& client : waiting) EXPECT_EQ(client.read_reply(), Reply::status("PONG"));
+  const std::string log = corral.log();
+  size_t said = 0;
+  for (size_t at = 0; (at = log.find("accept: ", at)) != std::string::npos; ++at) ++said;
+  EXPECT_LE(said, 20u);
 }
 
 TEST_F(LifecycleTest, a_taken_port_is_said_clearly) {
