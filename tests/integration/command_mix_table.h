@@ -159,7 +159,7 @@ inline constexpr Template kTemplates[] = {
     {"ZREVRANK %zset %m"},
     {"ZRANGE %zset 0 -1 WITHSCORES"},
     {"ZRANGE %zset -inf +inf BYSCORE LIMIT 0 3"},
-    {"ZRANGE %zset [a (z BYLEX REV"},
+    {"ZRANGE %zset - + BYLEX REV"},  // of members with different scores a part is unspecified
     {"ZREVRANGE %zset 0 2"},
     {"ZRANGEBYSCORE %zset (1 5 WITHSCORES"},
     {"ZRANGEBYLEX %zset - +"},
