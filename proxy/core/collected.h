@@ -2,9 +2,15 @@
 // have.
 #pragma once
 
+#include <string_view>
+#include <utility>
+
 #include "proxy/core/session.h"
 
 namespace corral::core {
+
+/// Instead of what is not kept.
+inline constexpr std::string_view kClientGone = "-ERR the client is gone\r\n";
 
 class Collected {
  public:

@@ -34,7 +34,7 @@ class GatherTask final : public Task {
   }
 
   void on_reply(uint32_t part, std::string_view reply) override {
-    replies_[part] = collected_.add(reply.size()) ? reply : "-ERR the client is gone\r\n";
+    replies_[part] = collected_.add(reply.size()) ? reply : kClientGone;
     done_one();
   }
 

@@ -88,15 +88,24 @@ void Session::complete(ReplyQueue::Ticket ticket, std::string_view reply) {
   flush_soon();
 }
 
+namespace {
+
+// True: more waits for the client than may, and it is closed.
+bool close_overrun(Session& session, uint64_t waiting) {
+  Worker& worker = session.worker();
+  if (waiting <= worker.settings().limits.client_output_bytes) [[likely]]
+    return false;
+  worker.stats().clients_overrun.add();
+  session.close();
+  return true;
+}
+
+}  // namespace
+
 // False: the client is gone, or is now, since it does not read what it gets.
 bool Session::may_take(uint32_t reply_size) {
   if (!socket_) return false;
-  const uint64_t waiting = output_.size() + replies_.kept_bytes();
-  if (waiting > worker_.settings().limits.client_output_bytes) [[unlikely]] {
-    worker_.stats().clients_overrun.add();
-    close();
-    return false;
-  }
+  if (close_overrun(*this, output_.size() + replies_.kept_bytes())) return false;
   largest_reply_ = judged_ ? std::max(largest_reply_, reply_size) : reply_size;
   judged_ = true;
   return true;
@@ -105,12 +114,7 @@ bool Session::may_take(uint32_t reply_size) {
 // What the task has itself does not count: one large reply is as good in parts as in one piece.
 bool Session::collect(size_t size, size_t own) {
   if (!socket_) return false;
-  const uint64_t others = output_.size() + replies_.kept_bytes() + collected_ - own;
-  if (others > worker_.settings().limits.client_output_bytes) {
-    worker_.stats().clients_overrun.add();
-    close();
-    return false;
-  }
+  if (close_overrun(*this, output_.size() + replies_.kept_bytes() + collected_ - own)) return false;
   collected_ += size;
   return true;
 }
@@ -124,11 +128,7 @@ void Session::flush_soon() {
 }
 
 void Session::take_part(std::string_view bytes) {
-  if (!socket_) return;
-  if (output_.size() > worker_.settings().limits.client_output_bytes) [[unlikely]] {
-    worker_.stats().clients_overrun.add();
-    return close();
-  }
+  if (!socket_ || close_overrun(*this, output_.size())) return;
   output_.append(bytes);
   if (!dirty) worker_.flush_later(this);
 }

@@ -14,12 +14,6 @@ using resp::CommandSpec;
 using resp::Merge;
 using resp::ReplyView;
 
-namespace {
-
-constexpr std::string_view kClientGone = "-ERR the client is gone\r\n";
-
-}  // namespace
-
 SplitTask::SplitTask(Worker& worker, const Request& whole, Merge merge, uint32_t keys)
     : worker_(worker), whole_(whole), merge_(merge), collected_(*whole.session) {
   if (merge == Merge::kArrayByKey) elements_.resize(keys);

@@ -222,11 +222,11 @@ void Server::watch(int fd, void (Server::*on_readable)(Watch&)) {
   start(watch);
 }
 
-bool Server::start(Watch& watch) {
-  return uv_poll_start(&watch.poll, UV_READABLE, [](uv_poll_t* handle, int, int) {
-           auto* ready = static_cast<Watch*>(handle->data);
-           (ready->server->*ready->on_readable)(*ready);
-         }) == 0;
+void Server::start(Watch& watch) {
+  uv_poll_start(&watch.poll, UV_READABLE, [](uv_poll_t* handle, int, int) {
+    auto* ready = static_cast<Watch*>(handle->data);
+    (ready->server->*ready->on_readable)(*ready);
+  });
 }
 
 // It is gone some time later; its file is closed now.

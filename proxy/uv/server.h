@@ -44,7 +44,7 @@ class Server {
   void start_workers();
   struct Watch;
   void watch(int fd, void (Server::*on_readable)(Watch&));
-  static bool start(Watch& watch);
+  static void start(Watch& watch);
   void end(Watch& watch);
   void watch_signals();
   void on_signal(int number);
